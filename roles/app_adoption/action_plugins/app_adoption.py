@@ -6,7 +6,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, with_lock, with_revision, write
+from fargate_ops.adopt.adoption import (
+    Adoption,
+    Repository,
+    Request,
+    adopt,
+    create,
+    with_lock,
+    with_revision,
+    without_revision,
+    write,
+)
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.plugin.action import OperationsAction
 
@@ -72,7 +82,7 @@ class ActionModule(OperationsAction):
             adoption = self._with_revision(adoption, request, repository)
         self.answer(adoption.report(preview=self.preview))
         written = adoption.written(preview=self.preview)
-        return {
+        return self.done(adoption.what, next_command=adoption.next_command) | {
             "changed": bool(written),
             "points": [point.as_row() for point in adoption.inspection.points],
             "written": [str(path) for path in written],
@@ -96,4 +106,4 @@ class ActionModule(OperationsAction):
             return with_revision(adoption, request, repository)
         except OperationsError as error:
             self.warn(f"made no {adoption.revision.name}: {error}")
-            return adoption
+            return without_revision(adoption, str(error))

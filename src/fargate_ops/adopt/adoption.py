@@ -14,11 +14,12 @@ from typing import Any
 
 import yaml
 
+from fargate_ops.adopt.database_points import BY_HAND, MIGRATIONS
 from fargate_ops.adopt.edits import applied
 from fargate_ops.adopt.inspection import Inspection, inspect
 from fargate_ops.adopt.lock import make as make_lock
 from fargate_ops.adopt.models import first_revision
-from fargate_ops.adopt.points import Verdict, steps, tree
+from fargate_ops.adopt.points import Point, Verdict, steps, tree
 from fargate_ops.adopt.project import Project, has_changes, read, repository_of, scan
 from fargate_ops.adopt.requirements import LOCKS
 from fargate_ops.adopt.templates import image_files, new_files
@@ -110,7 +111,7 @@ class Adoption:
         return [*made, *self.files]
 
     def report(self, *, preview: bool) -> str:
-        """Return the points, what is written, how to meet the points that are not met, and the next command."""
+        """Return the points, what is written, and how to meet the points that are not met."""
         points = self.inspection.points
         would = "would write" if preview else "wrote"
         lines = [tree(f"{self.name}: the application in {self.folder}", points)]
@@ -119,10 +120,21 @@ class Adoption:
         lines += [f"kept {key}: {said}" for key, said in self.kept.items()]
         if self.kept:
             lines.append(f"  {self.again} OVERWRITE={','.join(self.kept)} takes what the application has")
-        return "\n".join([*lines, *filter(None, [steps(points)]), f"Next: {self._next()}"])
+        return "\n".join([*lines, *filter(None, [steps(points)])])
 
-    def _next(self) -> str:
-        to_do = [point for point in self.inspection.points if point.verdict is Verdict.TO_DO]
+    @property
+    def _to_do(self) -> list[Point]:
+        return [point for point in self.inspection.points if point.verdict is Verdict.TO_DO]
+
+    @property
+    def what(self) -> str:
+        """What is now true."""
+        missing = ", ".join(point.subject for point in self._to_do)
+        return f"{self.name} meets the contract" + (f", except for: {missing}" if missing else "")
+
+    @property
+    def next_command(self) -> str:
+        to_do = self._to_do
         if not self.edit and (self.inspection.revision or any(point.edits for point in to_do)):
             return f"{self.again} WRITE=1, which edits what it can; or do it by hand, and repeat the command"
         if to_do:
@@ -184,6 +196,15 @@ def with_revision(adoption: Adoption, request: Request, repository: Repository) 
     )
     made = (*adoption.made, adoption.revision)
     return replace(adopt(request, repository), made=made, files=adoption.files, changes=adoption.changes)
+
+
+def without_revision(adoption: Adoption, why: str) -> Adoption:
+    """Return the adoption whose first migration could not be made, with the reason at its point."""
+    step = f"WRITE=1 could not make it: {why}. Mend that and repeat the command, or write it by hand: {BY_HAND}"
+    points = tuple(
+        replace(point, next_step=step) if point.subject == MIGRATIONS else point for point in adoption.inspection.points
+    )
+    return replace(adoption, inspection=replace(adoption.inspection, points=points))
 
 
 def write(adoption: Adoption) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,12 @@ _ALIASES = ("alias", "validation_alias")
 def connection_point(context: Context, code: Code, database: Database, variables: Sequence[Variable]) -> Point:
     """Return how the application finds its database: the platform sets a variable for each part of the address."""
     if context.has_its_routes or any(set(PARTS) & {variable.name, *variable.names} for variable in variables):
-        return context.point("database", "connection", Verdict.OK, "DATABASE_HOST and the variables beside it")
+        reason = "DATABASE_HOST and the variables beside it"
+        lacking, done = ([], "") if context.has_its_routes else _Lines(code, database, None).arguments()
+        if not lacking and not done:
+            return context.point("database", "connection", Verdict.OK, reason)
+        reason += "; its engine does not follow the platform's settings"
+        return context.point("database", "connection", Verdict.TO_DO, reason, done, edits=lacking)
     url = next((variable for variable in variables if variable.is_url), None)
     parts = [] if url else [variable for variable in variables if variable.part]
     read = [url] if url else parts
@@ -84,6 +90,11 @@ class _Lines:
             edits = [after_imports(statement.module, function, self._imports), replacing(statement, changed)]
         return (edits, "") if engine and of_engine and not _unpacks(engine[1]) else self._with_pool(edits, engine)
 
+    def arguments(self) -> tuple[list[Edit], str]:
+        """Return the edit for what the engine's call lacks, or the lines in words; neither if the call is not known."""
+        engine = self._engine()
+        return self._with_pool([], engine) if engine and not _unpacks(engine[1]) else ([], "")
+
     def _engine(self) -> tuple[Statement, ast.Call] | None:
         """Return the call that creates the engine, and the statement that it is in."""
         for module in self.code.modules.values():
@@ -108,20 +119,26 @@ class _Lines:
 
     def _missing(self, call: ast.Call | None) -> dict[str, str]:
         """Return the arguments that the platform needs and a call has not."""
-        given = {keyword.arg for keyword in call.keywords} if call else set()
+        given = {str(keyword.arg): keyword.value for keyword in call.keywords} if call else {}
         pool = {} if "poolclass" in given else _POOL
         wanted = {**(_ASYNCPG if self.database.driver == "asyncpg" else {}), **pool}
-        return {name: value for name, value in wanted.items() if name not in given}
+        return {
+            name: _with_default(value, given.get(name))
+            for name, value in wanted.items()
+            if name not in given or _is_fixed(name, given[name])
+        }
 
     def _with_arguments(self, statement: Statement, call: ast.Call, *, moved: bool = True) -> list[str]:
         """Return the statement with the arguments that its call has to get; `moved`: and with the new address."""
         address, part = argument(call, "url", 0), statement.module.part
         given = [f"{_FUNCTION}()" if moved and node is address else part(node) for node in call.args]
+        lacking = {} if _unpacks(call) else self._missing(call)
         for keyword in call.keywords:
+            if keyword.arg in lacking:
+                continue
             value = f"{_FUNCTION}()" if moved and keyword.value is address else part(keyword.value)
             given.append(f"{keyword.arg}={value}" if keyword.arg else f"**{value}")
-        if not _unpacks(call):
-            given += [f"{name}={value}" for name, value in self._missing(call).items()]
+        given += [f"{name}={value}" for name, value in lacking.items()]
         lines = [f"{part(call.func)}(", *(f"    {line}," for line in given), ")"]
         return statement.having(call, "\n".join(lines))
 
@@ -158,6 +175,16 @@ def _statement(module: Module, node: ast.AST | None) -> Statement | None:
     """Return the innermost statement of a module that contains `node`."""
     found = [stmt for stmt in ast.walk(module.tree) if isinstance(stmt, ast.stmt) and node in list(ast.walk(stmt))]
     return Statement(module, found[-1]) if found else None
+
+
+def _is_fixed(name: str, value: ast.expr) -> bool:
+    """Return whether an argument is written out, so that it cannot be what the platform sets."""
+    return isinstance(value, ast.Constant) if name in _POOL else isinstance(value, ast.Dict) and not value.keys
+
+
+def _with_default(value: str, given: ast.expr | None) -> str:
+    """Return the value of an argument, with the application's own number where the platform sets none."""
+    return re.sub(r'"\d+"', f'"{ast.unparse(given)}"', value) if isinstance(given, ast.Constant) else value
 
 
 def _unpacks(call: ast.Call) -> bool:

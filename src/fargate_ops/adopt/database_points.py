@@ -19,6 +19,9 @@ from fargate_ops.adopt.project import Project
 from fargate_ops.adopt.variables import Variable
 
 _GROUP = "database"
+#: The point of the migrations, and how to write the first one without the application's import.
+MIGRATIONS = "migrations"
+BY_HAND = "docs/your-application.md#the-first-migration"
 #: The virtual environment of the Dockerfile that this package writes.
 _VENV = "/opt/venv"
 
@@ -142,19 +145,19 @@ def _migrations(context: Context, database: Database, administration: Administra
     if path := revision_path(database, administration):
         reason = "none: the application's code creates its tables, which the service's database user may not do"
         place = f"{context.shown}/{database.creates_tables}"
-        yield context.point(_GROUP, "migrations", Verdict.TO_DO, reason, _first_revision(path, administration), place)
+        yield context.point(_GROUP, MIGRATIONS, Verdict.TO_DO, reason, _first_revision(path, administration), place)
     elif found is None:
         reason = "none: nothing creates or changes its tables, which the service's database user may not do"
-        yield context.point(_GROUP, "migrations", Verdict.OPTIONAL, reason, "alembic init migrations")
+        yield context.point(_GROUP, MIGRATIONS, Verdict.OPTIONAL, reason, "alembic init migrations")
     elif len(found.heads) > 1:
         reason = f"Alembic, but {found.versions} has {len(found.heads)} heads: {', '.join(found.heads)}"
         yield context.point(
-            _GROUP, "migrations", Verdict.TO_DO, reason, f"(cd {context.shown} && alembic merge heads), then commit it"
+            _GROUP, MIGRATIONS, Verdict.TO_DO, reason, f"(cd {context.shown} && alembic merge heads), then commit it"
         )
     else:
         head = f"head {found.heads[0]}" if found.heads else "no revision yet"
         yield context.point(
-            _GROUP, "migrations", Verdict.OK, f"Alembic, {head}; the admin command's prepare applies them"
+            _GROUP, MIGRATIONS, Verdict.OK, f"Alembic, {head}; the admin command's prepare applies them"
         )
 
 
@@ -163,5 +166,5 @@ def _first_revision(path: str, administration: Administration) -> str:
     named = "" if administration.names_migrations else "; pass its folder to Service as migrations"
     return (
         f"WRITE=1 makes {path} from the models: it imports the application, and needs no database{named}. "
-        "By hand: docs/your-application.md#the-first-migration"
+        f"By hand: {BY_HAND}"
     )

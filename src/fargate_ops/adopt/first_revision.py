@@ -6,11 +6,15 @@ are those of the models, in PostgreSQL's dialect.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
+import ssl
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from alembic.autogenerate import render_python_code
 from alembic.operations import ops
@@ -74,11 +78,31 @@ def _metadata(folder: Path) -> Iterator[MetaData]:
                     yield found
 
 
+def _without_missing_files(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
+    """Return `create` for a machine without the file of authorities that the image has."""
+
+    @functools.wraps(create)
+    def created(*args: Any, cafile: str | None = None, **options: Any) -> ssl.SSLContext:
+        return create(*args, cafile=cafile if cafile and Path(cafile).exists() else None, **options)
+
+    return created
+
+
+def _where(error: BaseException, folder: Path) -> str:
+    """Return the last line of the application that an error went through: ``main.py:40: ``; empty if there is none."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(folder)
+    ]
+    return f"{Path(frames[-1].filename).relative_to(folder)}:{frames[-1].lineno}: " if frames else ""
+
+
 def main(module: str, written: str) -> int:
+    ssl.create_default_context = _without_missing_files(ssl.create_default_context)
     try:
         importlib.import_module(module)
     except Exception as error:
-        print(f"{module} cannot be imported:", type(error).__name__, *str(error).split(), file=sys.stderr)
+        said = " ".join([type(error).__name__, *str(error).split()])
+        print(f"{module} cannot be imported: {_where(error, Path.cwd())}{said}", file=sys.stderr)
         return 1
     tables = tables_of(Path.cwd())
     if not tables:

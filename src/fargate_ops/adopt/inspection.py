@@ -149,7 +149,7 @@ def inspect(
         "app_database": has_database,
     }
     return Inspection(
-        name=_name(project, context.shown, shown),
+        name=_name(project, entry.path, context.shown, shown),
         folder=folder,
         program=context.program,
         root=root,
@@ -211,10 +211,10 @@ def _administration(
     )
 
 
-def _name(project: Project, *folders: str) -> str:
+def _name(project: Project, entry: str, *folders: str) -> str:
     """Return the name that the project gives itself, or that of a folder, without those that say nothing."""
-    above = str(PurePosixPath(folders[-1]).parent)
-    names = [project_name(project), *(PurePosixPath(folder).name for folder in (*folders, above))]
+    package, above = (str(PurePosixPath(path).parent) for path in (entry, folders[-1]))
+    names = [project_name(project), *(PurePosixPath(folder).name for folder in (*folders, package, above))]
     found = [name for name in names if name]
     return next((name for name in found if name.lower() not in _SAYS_NOTHING), found[0] if found else "")
 

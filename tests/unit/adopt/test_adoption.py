@@ -14,7 +14,17 @@ from typing import Any
 import pytest
 import yaml
 
-from fargate_ops.adopt.adoption import Adoption, Repository, Request, adopt, create, with_lock, with_revision, write
+from fargate_ops.adopt.adoption import (
+    Adoption,
+    Repository,
+    Request,
+    adopt,
+    create,
+    with_lock,
+    with_revision,
+    without_revision,
+    write,
+)
 from fargate_ops.adopt.points import Verdict
 from fargate_ops.core.problem import OperationsError, ProblemError
 from tests.unit.adopt.conftest import Make, without
@@ -82,7 +92,7 @@ def test_the_full_stack_template(checkout: Make, repository: Repository) -> None
     assert adoption.inspection.lock_command.startswith("uv export --quiet --frozen --format requirements-txt")
     assert 'POSTGRES_SERVER: str = Field(validation_alias=AliasChoices("DATABASE_HOST", "POSTGRES_SERVER"))' in report
     assert f"{folder}/backend/Dockerfile:5" in report
-    assert f"Next: make adopt DIR={folder}/backend WRITE=1, which " in report
+    assert adoption.next_command.startswith(f"make adopt DIR={folder}/backend WRITE=1, which ")
     assert settings(repository) == yaml.safe_load(SHARED) | {
         "app_name": "shop",
         "app_source_dir": f"{folder}/backend",
@@ -140,7 +150,7 @@ def test_what_the_first_run_asks_for_is_all(checkout: Make, repository: Reposito
     folder = checkout("orders", WITH_DATABASE)
     first = adopted(folder, repository)
     steps = to_do(first)
-    assert steps.keys() == {"lock", "errors", "migrations"}
+    assert steps.keys() == {"lock", "connection", "errors", "migrations"}
     assert "--extra database --extra psycopg " in first.inspection.lock_command, "the admin command needs it"
     assert 'python3 "$@" fargate-app' in (folder / "Dockerfile").read_text()
     assert "-m admin schema > schema.json" in (folder / "Dockerfile").read_text()
@@ -179,7 +189,7 @@ def test_an_admin_command_of_its_own_needs_no_library(checkout: Make, repository
     shared = repository.shared.read_text()
     repository.shared.write_text(shared.replace("[python, -m, admin]", "[python, manage.py]"))
     adoption = adopted(folder, repository)
-    assert to_do(adoption).keys() == {"lock", "errors"}
+    assert to_do(adoption).keys() == {"lock", "connection", "errors"}
     assert "fargate" not in adoption.inspection.lock_command
     assert not (folder / "admin.py").exists()
     assert "fargate" not in (folder / "Dockerfile").read_text()
@@ -207,10 +217,10 @@ def test_what_an_adoption_wrote_is_not_what_a_person_chose(checkout: Make, repos
 def test_a_change_of_the_application_is_committed_before_it_is_deployed(checkout: Make, repository: Repository) -> None:
     folder = checkout("orders", SMALL | {"requirements.txt": HASHED})
     adopted(folder, repository)
-    asked = f"Next: git -C {folder} add . && git -C {folder} commit, then make deploy"
-    assert adopt(Request(str(folder)), repository).report(preview=False).endswith(asked)
+    asked = f"git -C {folder} add . && git -C {folder} commit, then make deploy"
+    assert adopt(Request(str(folder)), repository).next_command == asked
     commit(folder, "feat: a Dockerfile")
-    assert adopt(Request(str(folder)), repository).report(preview=False).endswith("\nNext: make deploy")
+    assert adopt(Request(str(folder)), repository).next_command == "make deploy"
 
 
 @pytest.fixture
@@ -260,7 +270,7 @@ def with_models(checkout: Make, uv: Callable[[str], None], monkeypatch: pytest.M
 def test_what_is_to_do_in_the_code_is_written_on_request(with_models: Path, repository: Repository) -> None:
     first = adopted(with_models, repository)
     assert git(with_models, "status", "--porcelain", "--", "main.py", "migrations") == ""
-    assert f"Next: make adopt DIR={with_models} WRITE=1, which " in first.report(preview=False)
+    assert first.next_command.startswith(f"make adopt DIR={with_models} WRITE=1, which ")
     request = Request(str(with_models), edit=True)
     plan = adopt(request, repository)
     assert to_do(plan).keys() == {"migrations"}
@@ -274,7 +284,7 @@ def test_what_is_to_do_in_the_code_is_written_on_request(with_models: Path, repo
     report = done.report(preview=False)
     assert f"wrote {os.path.relpath(with_models / 'migrations/versions/0001_tables.py')}\n" in report
     assert f"wrote {os.path.relpath(with_models / 'main.py')}\n" in report
-    assert report.endswith(f"Next: git -C {with_models} add . && git -C {with_models} commit, then make deploy")
+    assert done.next_command == f"git -C {with_models} add . && git -C {with_models} commit, then make deploy"
     commit(with_models, "feat: run on the platform")
     again = adopt(request, repository)
     assert (again.files, again.written(preview=True), with_revision(again, request, repository)) == ({}, [], again)
@@ -286,9 +296,13 @@ def test_an_application_that_cannot_be_imported_gets_no_migration(with_models: P
     request = Request(str(with_models), edit=True)
     plan = adopt(request, repository)
     write(plan)
-    with pytest.raises(OperationsError, match="main cannot be imported: RuntimeError no token"):
+    said = r"main cannot be imported: main.py:\d+: RuntimeError no token"
+    with pytest.raises(OperationsError, match=said) as raised:
         with_revision(plan, request, repository)
     assert not (with_models / "migrations").exists()
+    plan = without_revision(plan, str(raised.value))
+    assert plan.what == "orders meets the contract, except for: migrations"
+    assert "WRITE=1 could not make it: main cannot be imported: main.py:" in to_do(plan)["migrations"]
 
 
 @pytest.mark.parametrize("end", [b"\r\n", b"  # \xe9\n"], ids=["CRLF", "latin-1"])
@@ -410,7 +424,7 @@ def test_the_reference_application_has_its_values_already(repository: Repository
     assert adoption.files == {}
     assert adoption.kept == {}
     assert set(verdicts(adoption).values()) == {"OK"}
-    assert adoption.report(preview=False).endswith("Next: make deploy")
+    assert adoption.next_command == "make deploy"
 
 
 def test_nothing_is_written_before_it_is_asked_for(checkout: Make, repository: Repository) -> None:
@@ -508,6 +522,8 @@ def test_the_name_is_the_projects_or_its_folders(checkout: Make, repository: Rep
     assert adopt(Request(str(folder)), repository).name == "orders"
     folder = checkout("till", {f"backend/{path}": text for path, text in SMALL.items()})
     assert adopt(Request(f"{folder}/backend"), repository).name == "till"
+    folder = checkout("app", {f"bookshelf/{path}" if path == "main.py" else path: text for path, text in SMALL.items()})
+    assert adopt(Request(str(folder)), repository).name == "bookshelf"
 
 
 @pytest.mark.parametrize(
@@ -572,7 +588,7 @@ def test_a_new_application_meets_the_contract(repository: Repository, monkeypatc
     }
     lines = [line for line in (repository.project / "app/orders/app/main.py").read_text().splitlines() if line.strip()]
     assert len(lines) < 15
-    assert "git -C app/orders add ." in adoption.report(preview=False)
+    assert "git -C app/orders add ." in adoption.next_command
     with pytest.raises(ProblemError, match="There is app/orders already"):
         create(request, repository)
     commit(repository.project, "feat: orders")

@@ -159,7 +159,8 @@ def test_a_variable_that_is_set_here_counts(name: str, monkeypatch: pytest.Monke
 
 def test_what_an_engine_has_already_stays() -> None:
     text = applied(OF_ITS_OWN, connection(OF_ITS_OWN, DRIVER).edits)
-    assert "engine = create_engine(\n    url=URL,\n    max_overflow=1,\n    pool_size=" in text
+    assert "engine = create_engine(\n    url=URL,\n    pool_size=" in text
+    assert 'max_overflow=int(os.environ.get("DATABASE_MAX_OVERFLOW", "1"))' in text, "its own number where none is set"
     without_pool = WRITTEN_OUT.replace('mine")', 'mine", poolclass=NullPool)')
     assert "pool_size" not in connection(without_pool, DRIVER).next_step
     in_the_call = applied(IN_THE_CALL, connection(IN_THE_CALL, DRIVER).edits)
@@ -200,6 +201,34 @@ def test_lines_for_code_that_is_not_recognised_are_shown_only() -> None:
     assert found.edits == ()
     assert "use platform_url() as the address:\n  import os\n  import sqlalchemy\n" in found.next_step
     assert "and pass create_engine:\n  pool_size=" in found.next_step
+
+
+@pytest.mark.parametrize(
+    ("given", "lacking"),
+    [
+        ("", {"connect_args", "pool_pre_ping", "pool_size", "max_overflow"}),
+        ("connect_args={}, ", {"connect_args", "pool_pre_ping", "pool_size", "max_overflow"}),
+        ("pool_size=50, connect_args=verified(), pool_pre_ping=True, ", {"pool_size", "max_overflow"}),
+        ("poolclass=NullPool, connect_args=verified(), pool_pre_ping=True, ", set()),
+        ("**options, ", set()),
+    ],
+)
+def test_an_engine_that_ignores_the_platform_is_to_do(given: str, lacking: set[str]) -> None:
+    text = (
+        "import os\nfrom sqlalchemy.ext.asyncio import create_async_engine\n"
+        'url = os.environ.get("DATABASE_HOST", "localhost")\n'
+        f"engine = create_async_engine(url, {given}echo=False)\n"
+    )
+    found = connection(text, "asyncpg")
+    assert found.verdict == ("TO DO" if lacking else "OK")
+    changed = applied(text, found.edits) if found.edits else text
+    names = ("connect_args", "pool_pre_ping", "pool_size", "max_overflow")
+    assert {name for name in names if f"    {name}=" in changed and "environ" in changed} - (
+        {"connect_args", "pool_pre_ping"} - lacking
+    ) == lacking
+    if lacking:
+        assert connection(changed, "asyncpg").verdict == "OK"
+        assert '"50"' in changed or "50" not in given
 
 
 @pytest.mark.parametrize(

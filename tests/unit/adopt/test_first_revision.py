@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import io
+import ssl
 import sys
 from collections.abc import Iterator
 from datetime import datetime
@@ -123,10 +124,22 @@ def test_the_tables_are_those_of_the_imported_modules(application: Path) -> None
     assert [table.name for table in tables_of(application)] == ["orders"]
 
 
+def test_a_file_that_only_the_image_has_does_not_stop_the_import(
+    application: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssl, "create_default_context", ssl.create_default_context)  # set back at the end
+    text = "import orders_models, ssl\nmade = ssl.create_default_context(cafile='/etc/ssl/rds/ca.pem')\n"
+    (application / "orders_main.py").write_text(text)
+    assert first_revision.main("orders_main", "written.py") == 0
+
+
 def test_an_application_that_cannot_be_imported_says_why(application: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (application / "orders_main.py").write_text("raise ValueError('1 error:\\n  token is missing')\n")
     assert first_revision.main("orders_main", "written.py") == 1
-    assert capsys.readouterr().err == "orders_main cannot be imported: ValueError 1 error: token is missing\n"
+    assert (
+        capsys.readouterr().err
+        == "orders_main cannot be imported: orders_main.py:1: ValueError 1 error: token is missing\n"
+    )
 
 
 def test_an_application_without_tables_gets_none(application: Path, capsys: pytest.CaptureFixture[str]) -> None:
