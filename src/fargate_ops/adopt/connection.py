@@ -34,11 +34,9 @@ def connection_point(context: Context, code: Code, database: Database, variables
     """Return how the application finds its database: the platform sets a variable for each part of the address."""
     if context.has_its_routes or any(set(PARTS) & {variable.name, *variable.names} for variable in variables):
         reason = "DATABASE_HOST and the variables beside it"
-        lacking, done = ([], "") if context.has_its_routes else _Lines(code, database, None).arguments()
-        if not lacking and not done:
+        if context.has_its_routes:
             return context.point("database", "connection", Verdict.OK, reason)
-        reason += "; its engine does not follow the platform's settings"
-        return context.point("database", "connection", Verdict.TO_DO, reason, done, edits=lacking)
+        return _Lines(code, database, None).point(context, reason)
     url = next((variable for variable in variables if variable.is_url), None)
     parts = [] if url else [variable for variable in variables if variable.part]
     read = [url] if url else parts
@@ -90,10 +88,17 @@ class _Lines:
             edits = [after_imports(statement.module, function, self._imports), replacing(statement, changed)]
         return (edits, "") if engine and of_engine and not _unpacks(engine[1]) else self._with_pool(edits, engine)
 
-    def arguments(self) -> tuple[list[Edit], str]:
-        """Return the edit for what the engine's call lacks, or the lines in words; neither if the call is not known."""
+    def point(self, context: Context, reason: str) -> Point:
+        """Return what the engine's call lacks: TLS and a size that is written out are to do, a default size is not."""
         engine = self._engine()
-        return self._with_pool([], engine) if engine and not _unpacks(engine[1]) else ([], "")
+        lacking = self._missing(engine[1]) if engine and not _unpacks(engine[1]) else {}
+        if not engine or not lacking:
+            return context.point("database", "connection", Verdict.OK, reason)
+        given = {keyword.arg for keyword in engine[1].keywords}
+        verdict = Verdict.TO_DO if given & lacking.keys() or "connect_args" in lacking else Verdict.OPTIONAL
+        edits, step = self._with_pool([], engine)
+        reason += f"; its engine has no {', '.join(lacking)} of the platform's"
+        return context.point("database", "connection", verdict, reason, step, edits=edits)
 
     def _engine(self) -> tuple[Statement, ast.Call] | None:
         """Return the call that creates the engine, and the statement that it is in."""

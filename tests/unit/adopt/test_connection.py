@@ -184,6 +184,14 @@ def test_a_line_with_several_statements_is_not_replaced(line: str) -> None:
     assert connection(f"import os\n{line}\n", DRIVER).edits == ()
 
 
+def test_a_pool_of_sqlalchemys_default_size_is_optional() -> None:
+    found = connection(
+        WRITTEN_OUT.replace(f'"{HERE}"', 'os.environ["DATABASE_HOST"]').replace("f", "import os\nf", 1), DRIVER
+    )
+    assert found.verdict == "optional"
+    assert 'pool_size=int(os.environ.get("DATABASE_POOL_SIZE", "5"))' in found.next_step
+
+
 def test_arguments_that_are_not_written_out_are_not_given_twice() -> None:
     text = WRITTEN_OUT.replace('mine")', 'mine", **{"pool_size": 2})')
     found = connection(text, DRIVER)
