@@ -37,7 +37,10 @@ A, B, C, NOBODY = (Target(address, 8000) for address in ("10.0.0.1", "10.0.0.2",
 
 
 def servers(*states: tuple[Target, ServerState]) -> list[Server]:
-    return [Server(f"slot{n}", target, state, unchanged=9 - n) for n, (target, state) in enumerate(states, start=1)]
+    return [
+        Server("targets", f"slot{n}", target, state, unchanged=9 - n)
+        for n, (target, state) in enumerate(states, start=1)
+    ]
 
 
 def test_a_target_drains_before_others_change() -> None:
@@ -57,7 +60,10 @@ def test_a_target_drains_before_others_change() -> None:
 
 
 def test_a_server_is_used_again_last() -> None:
-    used = [Server("slot1", A, ServerState.MAINTENANCE, 5), Server("slot2", B, ServerState.MAINTENANCE, 7)]
+    used = [
+        Server("targets", "slot1", A, ServerState.MAINTENANCE, 5),
+        Server("targets", "slot2", B, ServerState.MAINTENANCE, 7),
+    ]
     assert commands(used, {C: ServerState.READY})[0] == "set server targets/slot2 addr 10.0.0.3 port 8000"
 
 

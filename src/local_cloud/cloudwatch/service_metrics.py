@@ -22,7 +22,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,8 +30,8 @@ from local_cloud.core import emulator, metrics
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2 import haproxy
 from local_cloud.elbv2.health import Health, State
-from local_cloud.elbv2.listeners import served_group
-from local_cloud.elbv2.target_health import TargetGroups, forwarded_groups
+from local_cloud.elbv2.listeners import associations, served
+from local_cloud.elbv2.target_health import TargetGroups
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +42,26 @@ _SESSION = re.compile(r"postgres: \S+ \S+ \S+\(\d+\) ")
 _CLASSES = ("2xx", "3xx", "4xx", "5xx")
 
 
+_Answers = tuple[int, int, int, int]
+"""Numbers of responses, by `_CLASSES`."""
+_NONE: _Answers = (0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Counts:
-    """HAProxy's counters since its start, separate for the load balancer's own responses and the targets' responses."""
+    """HAProxy's counters since its start: the targets' responses by backend, and the load balancer's own."""
 
     requests: int = 0
-    target: tuple[int, int, int, int] = (0, 0, 0, 0)
-    own: tuple[int, int, int, int] = (0, 0, 0, 0)
+    targets: Mapping[str, _Answers] = field(default_factory=dict)
+    own: _Answers = _NONE
+
+    def of(self, backend: str) -> Counts:
+        """Return the counters of one backend."""
+        return Counts(self.requests, {backend: self.targets.get(backend, _NONE)})
+
+    @property
+    def target(self) -> _Answers:
+        return _sum(self.targets.values())
 
     def since(self, before: Counts) -> dict[str, float]:
         """Return CloudWatch's metrics for the time since `before`, or since HAProxy's restart."""
@@ -69,31 +82,36 @@ class Counts:
 def read_counts(text: str) -> Counts:
     """Parse the output of `show stat` (https://docs.haproxy.org/3.0/management.html#9.1)."""
     rows = list(csv.DictReader(text.removeprefix("# ").splitlines()))
-    slots = [row for row in rows if row["pxname"] == haproxy.BACKEND and row["svname"] not in ("BACKEND", "FRONTEND")]
     fronts = [row for row in rows if row["svname"] == "FRONTEND"]
-    target = _responses(slots)
-    total = _responses(fronts)
+    slots = [row for row in rows if row["svname"] not in ("BACKEND", "FRONTEND")]
+    backends = dict.fromkeys(row["pxname"] for row in slots)
+    targets = {name: _sum(_responses(row) for row in slots if row["pxname"] == name) for name in backends}
+    total, answered = _sum(map(_responses, fronts)), _sum(targets.values())
     return Counts(
         requests=sum(int(row.get("req_tot") or 0) for row in fronts),
-        target=target,
-        own=tuple(max(0, a - b) for a, b in zip(total, target, strict=True)),  # type: ignore[arg-type]
+        targets=targets,
+        own=tuple(max(0, a - b) for a, b in zip(total, answered, strict=True)),  # type: ignore[arg-type]
     )
 
 
-def _responses(rows: Iterable[Mapping[str, str]]) -> tuple[int, int, int, int]:
-    all_rows = list(rows)
-    two, three, four, five = (sum(int(row.get(f"hrsp_{name}") or 0) for row in all_rows) for name in _CLASSES)
+def _responses(row: Mapping[str, str]) -> _Answers:
+    two, three, four, five = (int(row.get(f"hrsp_{name}") or 0) for name in _CLASSES)
     return two, three, four, five
 
 
-def response_seconds(line: str) -> float | None:
-    """Return how long the target took to answer, with two digits, from a line of the load balancer's log.
+def _sum(answers: Iterable[_Answers]) -> _Answers:
+    two, three, four, five = map(sum, zip(_NONE, *answers, strict=True))
+    return two, three, four, five
+
+
+def response_time(line: str) -> tuple[str, float] | None:
+    """Return the backend and how long its target took to answer, with two digits, from a line of the log.
 
     None: no target answered, or the line is no request's.
     """
-    match line.split(maxsplit=2):
-        case [_, milliseconds, *_] if milliseconds.isdigit():
-            return float(f"{int(milliseconds) / 1000:.2g}")
+    match line.split(maxsplit=3):
+        case [_, milliseconds, server, *_] if milliseconds.isdigit():
+            return server.partition("/")[0], float(f"{int(milliseconds) / 1000:.2g}")
     return None
 
 
@@ -162,7 +180,7 @@ class Publisher:
         self._groups = groups
         self._storage = cloud.storage
         self._before: tuple[float, Counts] | None = None
-        self._responses: Counter[float] = Counter()
+        self._responses: Counter[tuple[str, float]] = Counter()
         self._responses_lock = threading.Lock()
         self._usage: dict[str, Usage] = {}
 
@@ -181,10 +199,10 @@ class Publisher:
         while True:
             try:
                 for line in self._haproxy.follow():
-                    seconds = response_seconds(line)
-                    if seconds is not None:
+                    found = response_time(line)
+                    if found is not None:
                         with self._responses_lock:
-                            self._responses[seconds] += 1
+                            self._responses[found] += 1
             except haproxy.CommandError:  # it restarts, or the cloud stops
                 time.sleep(_RECONNECT_SECONDS)
 
@@ -198,30 +216,24 @@ class Publisher:
             responses, self._responses = self._responses, Counter()
         now = time.time()
         before, self._before = self._before, (now, counts)
-        served = served_group()
-        if before is None or served is None:
+        found = served()
+        if before is None or found is None:
             return
         # Everything is reported for the minute in which it began.
         at = before[0]
-        balancer = {"LoadBalancer": _balancer(served.balancer)}
-        target = {**balancer, "TargetGroup": _group(served.group)}
+        balancer = {"LoadBalancer": _balancer(found.balancer)}
+        targets = {haproxy.backend_of(group): {**balancer, "TargetGroup": _group(group)} for group in found.groups}
         for name, value in counts.since(before[1]).items():
             _elb(name, value, "Count", balancer, at=at)
-            if not name.startswith("HTTPCode_ELB"):
-                _elb(name, value, "Count", target, at=at)
-        for seconds, count in responses.items():
-            for dimensions in (balancer, target):
+        for backend, dimensions in targets.items():
+            for name, value in counts.of(backend).since(before[1].of(backend)).items():
+                _elb(name, value, "Count", dimensions, at=at)
+        for (backend, seconds), count in responses.items():
+            for dimensions in filter(None, (balancer, targets.get(backend))):
                 _elb("TargetResponseTime", seconds, "Seconds", dimensions, at=at, count=count)
 
     def publish_hosts(self) -> None:
-        listeners = list(emulator.service("alb")._listeners._data.values())
-        pairs = {
-            (listener["LoadBalancerArn"], group)
-            for listener in listeners
-            for action in listener["DefaultActions"]
-            for group in forwarded_groups(action)
-        }
-        for balancer, group in pairs:
+        for balancer, group in set(associations()):
             for name, value in host_counts(self._groups.registry.members(group).values()).items():
                 _elb(name, value, "Count", {"LoadBalancer": _balancer(balancer), "TargetGroup": _group(group)})
 

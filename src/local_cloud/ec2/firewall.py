@@ -15,7 +15,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.ec2.namespaces import ContainerGoneError, Namespace, NamespaceError, RefusedError
 from local_cloud.ec2.rules import Interface, Rules, Vpc
 from local_cloud.elbv2 import haproxy
-from local_cloud.elbv2.listeners import served_group
+from local_cloud.elbv2.listeners import served
 from local_cloud.elbv2.load_balancer import LoadBalancer
 
 logger = logging.getLogger(__name__)
@@ -269,9 +269,9 @@ class Firewall:
 
 def _balancer_groups() -> tuple[str, ...]:
     """Return the groups of the load balancer that HAProxy serves."""
-    served = served_group()
+    found = served()
     groups = {balancer["LoadBalancerArn"]: balancer.get("SecurityGroups") for balancer in _records("alb", "_lbs")}
-    return tuple((served and groups.get(served.balancer)) or ())
+    return tuple((found and groups.get(found.balancer)) or ())
 
 
 def _records(service: str, store: str) -> list[Any]:

@@ -13,15 +13,19 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from local_cloud.elbv2.ssl_policies import Policy
 from local_cloud.elbv2.targets import Target
 
 SLOTS = 64
-"""The largest number of targets at the same time, including draining ones."""
-BACKEND = "targets"
+"""The largest number of a group's targets at the same time, including draining ones."""
+DRAWS = 1_000_000
+"""A request that one of several groups may get draws a number below this one."""
+_UNSERVED = "unserved"
+"""The backend without servers: it answers 503."""
+_MAP = "weights.map"
 PORTS = {80: 8080, 443: 8443}
 """Port inside the container for each port of a listener; an unprivileged process may bind it."""
 SOCKET = "admin.sock"
@@ -73,14 +77,19 @@ defaults
 
 {frontends}
 
-backend {backend}
+backend {unserved}
+
+{backends}
+"""
+_BACKEND = """\
+backend {name}
     balance roundrobin
 {servers}
 """
 _FRONTEND = """\
 frontend listener-{port}
     bind :{bind}{tls}
-{redirect}
+{responses}
     # Appended: https://docs.aws.amazon.com/elasticloadbalancing/latest/application/x-forwarded-headers.html
     acl forwarded req.fhdr(X-Forwarded-For) -m found
     http-request set-header X-Forwarded-For "%[req.fhdr(X-Forwarded-For)], %[src]" if forwarded
@@ -91,7 +100,7 @@ frontend listener-{port}
     acl traced req.hdr(X-Amzn-Trace-Id) -m sub Root=
     http-request set-header X-Amzn-Trace-Id "Self={trace};%[req.hdr(X-Amzn-Trace-Id)]" if traced
     http-request set-header X-Amzn-Trace-Id "Root={trace}" unless traced
-    default_backend {backend}
+{choices}
 """
 LOG_FORMAT = "%ST %Tr %b/%s %ts %HM %HP"
 """Status, milliseconds from the request to the response's headers (-1: none), server, how the session ended, request.
@@ -128,24 +137,66 @@ class Redirect:
 
 
 @dataclasses.dataclass(frozen=True)
+class FixedResponse:
+    status: int
+    content_type: str
+    body: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """The backends that may get a request, each with the key of its threshold; the key of a single one is empty."""
+
+    backends: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+Action = Forward | Redirect | FixedResponse
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What is done with a request that meets all conditions, which are HAProxy's."""
+
+    conditions: tuple[str, ...]
+    action: Action
+
+
+@dataclasses.dataclass(frozen=True)
 class Frontend:
-    """A listener: its port, and how it is served. Without a redirect, it forwards to the target group."""
+    """A listener: its port, how it is served, and its rules in their order, before its default action."""
 
     port: int
     tls: Tls | None = None
-    redirect: Redirect | None = None
+    default: Action = Forward()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """What only a reload changes: the listeners, and the load balancer's idle timeout."""
+    """What only a reload changes: the listeners, the load balancer's idle timeout and the backends' names.
+
+    ``thresholds`` are the exception: the runtime API changes them and disturbs no request. A weighted group gets the
+    requests whose number is below its own and not below the one before.
+    """
 
     frontends: tuple[Frontend, ...] = (Frontend(80),)
     idle_seconds: int = 60
+    backends: tuple[str, ...] = ()
+    thresholds: Mapping[str, int] = dataclasses.field(default_factory=dict, compare=False)
 
     def __str__(self) -> str:
         ports = ", ".join(str(frontend.port) for frontend in self.frontends)
-        return f"port {ports}, idle timeout {self.idle_seconds} s"
+        return f"port {ports}, idle timeout {self.idle_seconds} s, {len(self.backends)} target groups"
+
+
+def backend_of(group: str) -> str:
+    """Return the backend's name of a target group."""
+    return f"group-{hashlib.sha256(group.encode()).hexdigest()[:12]}"
+
+
+def set_thresholds(inside: str, thresholds: Mapping[str, int]) -> list[str]:
+    """Return the commands that change thresholds; ``inside`` is HAProxy's directory in the container."""
+    return [f"set map {inside}/{_MAP} {key} {number}" for key, number in thresholds.items()]
 
 
 class CommandError(RuntimeError):
@@ -167,8 +218,9 @@ _DRAIN_FLAGS = 0x08 | 0x10
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server of the backend: where HAProxy sends requests to."""
+    """A server of a backend: where HAProxy sends requests to."""
 
+    backend: str
     name: str
     target: Target
     state: ServerState
@@ -177,7 +229,7 @@ class Server:
 
     @property
     def path(self) -> str:
-        return f"{BACKEND}/{self.name}"
+        return f"{self.backend}/{self.name}"
 
     def set_state(self, state: ServerState) -> str:
         return f"set server {self.path} state {state}"
@@ -211,6 +263,15 @@ class RuntimeApi:
             raise CommandError(f"HAProxy's runtime API does not answer: {error}") from error
         return answer.decode()
 
+    def change(self, *commands: str) -> None:
+        """Run commands that print nothing when they succeed.
+
+        Raises:
+            CommandError: the socket cannot be used, or a command is refused.
+        """
+        if refusal := self.run(*commands).strip():
+            raise CommandError(f"HAProxy refuses {'; '.join(commands)}: {refusal}")
+
     def follow(self) -> Iterator[str]:
         """Yield each new line of the log until HAProxy ends or is reloaded.
 
@@ -230,12 +291,12 @@ class RuntimeApi:
             raise CommandError(f"HAProxy's log cannot be read: {error}") from error
 
     def servers(self) -> list[Server]:
-        """Return the backend's servers as they are now.
+        """Return all backends' servers as they are now.
 
         Raises:
             CommandError: the socket cannot be used.
         """
-        _version, header, *rows = self.run(f"show servers state {BACKEND}").strip().splitlines()
+        _version, header, *rows = self.run("show servers state").strip().splitlines()
         names = header.removeprefix("# ").split()
         return [_server(dict(zip(names, row.split(), strict=True))) for row in rows]
 
@@ -244,6 +305,7 @@ def _server(row: dict[str, str]) -> Server:
     flags = int(row["srv_admin_state"])
     state = ServerState.DRAIN if flags & _DRAIN_FLAGS else ServerState.READY
     return Server(
+        backend=row["be_name"],
         name=row["srv_name"],
         target=Target(row["srv_addr"], int(row["srv_port"])),
         state=ServerState.MAINTENANCE if flags & _MAINTENANCE_FLAGS else state,
@@ -272,7 +334,7 @@ def reload(directory: Path) -> None:
 
 
 def write(directory: Path, inside: str, settings: Settings, servers: Iterable[Server]) -> None:
-    """Write the configuration and the certificates to ``directory``, which is ``inside`` in the container.
+    """Write the configuration, its map and the certificates to ``directory``, which is ``inside`` in the container.
 
     ``servers`` has the servers as they are now; a new process gives requests to those that are ready.
     """
@@ -281,6 +343,8 @@ def write(directory: Path, inside: str, settings: Settings, servers: Iterable[Se
             path = directory / frontend.tls.file
             path.touch(mode=0o600)
             path.write_text(frontend.tls.certificate, encoding="utf-8")
+    lines = [f"{key} {number}\n" for key, number in settings.thresholds.items()]
+    (directory / _MAP).write_text("".join(lines), encoding="utf-8")
     (directory / "haproxy.cfg").write_text(render(inside, settings, servers), encoding="utf-8")
 
 
@@ -298,28 +362,75 @@ def render(directory: str, settings: Settings, servers: Iterable[Server]) -> str
             for status, reason in _ERRORS.items()
         ),
         frontends="\n".join(_frontend(directory, frontend) for frontend in settings.frontends),
-        backend=BACKEND,
-        servers="\n".join(_servers(servers)),
+        unserved=_UNSERVED,
+        backends="\n".join(_backends(settings.backends, servers)),
     )
 
 
 def _frontend(directory: str, frontend: Frontend) -> str:
-    tls, redirect = frontend.tls, frontend.redirect
+    tls = frontend.tls
     return _FRONTEND.format(
         port=frontend.port,
         bind=PORTS[frontend.port],
         tls=f" ssl crt {directory}/{tls.file} {_tls(tls.policy)}" if tls else "",
-        redirect=(
-            f"    http-request return status {redirect.status} hdr Server {_SERVER}"
-            f' hdr Location "{redirect.origin}%[pathq]"'
-            f' content-type text/html string "<h1>{redirect.status} {_MOVED[redirect.status]}</h1>"'
-            if redirect
-            else ""
-        ),
+        responses="\n".join(f"    {line}" for line in _responses(frontend)),
         scheme="https" if tls else "http",
         trace=_TRACE,
-        backend=BACKEND,
+        choices="\n".join(f"    {line}" for line in _choices(directory, frontend)),
     )
+
+
+def _actions(frontend: Frontend) -> Iterator[tuple[str, Action]]:
+    """Yield the actions, each with HAProxy's condition for it; that of a listener without rules is empty."""
+    for number, rule in enumerate(frontend.rules, 1):
+        yield f"{{ var(txn.rule) -m int {number} }}", rule.action
+    yield "!{ var(txn.rule) -m found }" if frontend.rules else "", frontend.default
+
+
+def _responses(frontend: Frontend) -> Iterator[str]:
+    """Yield the lines that find a request's rule, and those of the actions that answer it."""
+    for number, rule in enumerate(frontend.rules, 1):
+        conditions = " ".join(["!{ var(txn.rule) -m found }", *(f"{{ {one} }}" for one in rule.conditions)])
+        yield f"http-request set-var(txn.rule) int({number}) if {conditions}"
+    for condition, action in _actions(frontend):
+        answer = ""
+        if isinstance(action, Redirect):
+            answer = (
+                f'status {action.status} hdr Server {_SERVER} hdr Location "{action.origin}%[pathq]"'
+                f' content-type text/html string "<h1>{action.status} {_MOVED[action.status]}</h1>"'
+            )
+        elif isinstance(action, FixedResponse):
+            answer = (
+                f"status {action.status} hdr Server {_SERVER} content-type {_quoted(action.content_type)}"
+                f" string {_quoted(action.body)}"
+            )
+        if answer:
+            yield f"http-request return {answer}{_if(condition)}"
+
+
+def _choices(directory: str, frontend: Frontend) -> Iterator[str]:
+    """Yield the lines that choose a request's backend."""
+    forwards = [(condition, action) for condition, action in _actions(frontend) if isinstance(action, Forward)]
+    keys = [key for _, action in forwards for key in action.backends.values() if key]
+    if keys:
+        yield f"http-request set-var(txn.draw) rand({DRAWS})"
+    for key in keys:
+        yield f"http-request set-var(txn.{key}) str({key}),map_str_int({directory}/{_MAP},0)"
+    for condition, action in forwards:
+        for backend, key in action.backends.items():
+            drawn = f"{{ var(txn.draw),sub(txn.{key}) -m int lt 0 }}" if key else ""
+            yield f"use_backend {backend}{_if(condition, drawn)}"
+    yield f"default_backend {_UNSERVED}"
+
+
+def _if(*conditions: str) -> str:
+    found = " ".join(filter(None, conditions))
+    return f" if {found}" if found else ""
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for HAProxy, whose single quotes have no escape."""
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _tls(policy: Policy) -> str:
@@ -334,10 +445,15 @@ def _tls(policy: Policy) -> str:
     return " ".join(words)
 
 
-def _servers(present: Iterable[Server]) -> Iterator[str]:
-    known = {server.name: server for server in present}
+def _backends(names: Iterable[str], present: Iterable[Server]) -> Iterator[str]:
+    known = {server.path: server for server in present}
+    for name in names:
+        yield _BACKEND.format(name=name, servers="\n".join(_servers(name, known)))
+
+
+def _servers(backend: str, known: Mapping[str, Server]) -> Iterator[str]:
     for name in (f"slot{number}" for number in range(1, SLOTS + 1)):
-        server = known.get(name)
+        server = known.get(f"{backend}/{name}")
         ready = server is not None and server.state is ServerState.READY
         address = f"{server.target.address}:{server.target.port}" if server else "127.0.0.1:1"
         yield f"    server {name} {address}{'' if ready else ' disabled'}"

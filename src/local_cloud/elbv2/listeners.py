@@ -1,4 +1,4 @@
-"""A listener for HTTPS needs an issued certificate and an existing security policy.
+"""The listeners that HAProxy serves, with their rules. One for HTTPS needs an issued certificate and a security policy.
 
 What AWS does: CreateListener and ModifyListener refuse another one, with CertificateNotFound, UnsupportedCertificate or
 SSLPolicyNotFound (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateListener.html).
@@ -8,7 +8,8 @@ Without this patch: the emulator stores any.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from local_cloud.acm.certificates import Certificates
@@ -17,14 +18,18 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.core.patching import Handler, extends, install
 from local_cloud.core.runtime import Cloud
 from local_cloud.elbv2 import haproxy, ssl_policies
+from local_cloud.elbv2.listener_rules import RuleHandlers, conditions, rules_of, shares
 from local_cloud.elbv2.target_health import forwarded_groups
 
 DEFAULT_IDLE_SECONDS = 60
 
 
 def apply(cloud: Cloud, certificates: Certificates) -> Listeners:
-    install(Handlers(certificates))
-    return Listeners(cloud.config, certificates)
+    listeners = Listeners(cloud.config, certificates)
+    rules = RuleHandlers(listeners.changed)
+    install(rules)
+    install(Handlers(certificates, rules, listeners.changed))
+    return listeners
 
 
 class Listeners:
@@ -34,6 +39,15 @@ class Listeners:
         self._alb = emulator.service("alb")
         self._ports = config.listener_ports
         self._certificates = certificates
+        self._observers: list[Callable[[], None]] = []
+
+    def observe(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` after every change of a listener or rule. It must return at once."""
+        self._observers.append(callback)
+
+    def changed(self) -> None:
+        for callback in self._observers:
+            callback()
 
     def settings(self) -> haproxy.Settings:
         """Return them for HAProxy. Without any, port 80 answers, because it is published at all times."""
@@ -41,11 +55,18 @@ class Listeners:
         if not records:
             return haproxy.Settings()
         ordered = sorted(records, key=lambda record: int(record["Port"]))
-        frontends = tuple(frontend for record in ordered if (frontend := self._frontend(record)))
-        return haproxy.Settings(frontends, self._idle_seconds(records[0]["LoadBalancerArn"]))
+        thresholds: dict[str, int] = {}
+        frontends = tuple(frontend for record in ordered if (frontend := self._frontend(record, thresholds)))
+        groups = dict.fromkeys(group for record in ordered for group in _groups(record))
+        return haproxy.Settings(
+            frontends,
+            self._idle_seconds(records[0]["LoadBalancerArn"]),
+            tuple(haproxy.backend_of(group) for group in groups),
+            thresholds,
+        )
 
-    def _frontend(self, record: Mapping[str, Any]) -> haproxy.Frontend | None:
-        """Return how a listener is served; None if its certificate is missing."""
+    def _frontend(self, record: Mapping[str, Any], thresholds: dict[str, int]) -> haproxy.Frontend | None:
+        """Return how a listener is served, and add its weights; None if its certificate is missing."""
         tls = None
         if record["Protocol"] == "HTTPS":
             certificate = next((self._certificates.pem(arn) for arn in record.get("Certificates", [])), None)
@@ -53,17 +74,34 @@ class Listeners:
             if certificate is None or policy is None:
                 return None
             tls = haproxy.Tls(certificate, policy)
-        return haproxy.Frontend(record["Port"], tls, self._redirect(record))
+        rules = []
+        for number, rule in enumerate(rules_of(record["ListenerArn"]), 1):
+            matched = conditions(rule)
+            action = self._action(record, rule["Actions"], f"t{record['Port']}_{number}", thresholds)
+            if matched is not None and action is not None:
+                rules.append(haproxy.Rule(matched, action))
+        default = self._action(record, record["DefaultActions"], f"t{record['Port']}_0", thresholds)
+        return haproxy.Frontend(record["Port"], tls, default or haproxy.Forward(), tuple(rules))
 
-    def _redirect(self, record: Mapping[str, Any]) -> haproxy.Redirect | None:
-        for action in record["DefaultActions"]:
+    def _action(
+        self, record: Mapping[str, Any], actions: Sequence[Mapping[str, Any]], name: str, thresholds: dict[str, int]
+    ) -> haproxy.Action | None:
+        """Return the first action that is served, and add its weights; None if there is none."""
+        for action in actions:
             if action["Type"] == "redirect":
-                to = action["RedirectConfig"]
-                scheme = to["Protocol"].replace("#{protocol}", record["Protocol"]).lower()
-                port = int(to["Port"].replace("#{port}", str(record["Port"])))
-                origin = f"{scheme}://%[req.hdr(host),host_only]:{self._ports.get(port, port)}"
-                return haproxy.Redirect(int(to["StatusCode"].removeprefix("HTTP_")), origin)
+                return self._redirect(record, action["RedirectConfig"])
+            if action["Type"] == "fixed-response":
+                fixed = action["FixedResponseConfig"]
+                return haproxy.FixedResponse(int(fixed["StatusCode"]), fixed["ContentType"], fixed["MessageBody"])
+            if groups := shares(action):
+                return _forward(groups, name, thresholds)
         return None
+
+    def _redirect(self, record: Mapping[str, Any], to: Mapping[str, Any]) -> haproxy.Redirect:
+        scheme = to["Protocol"].replace("#{protocol}", record["Protocol"]).lower()
+        port = int(to["Port"].replace("#{port}", str(record["Port"])))
+        origin = f"{scheme}://%[req.hdr(host),host_only]:{self._ports.get(port, port)}"
+        return haproxy.Redirect(int(to["StatusCode"].removeprefix("HTTP_")), origin)
 
     def _idle_seconds(self, balancer: str) -> int:
         _, _, _, region, account, *_ = balancer.split(":")
@@ -73,20 +111,39 @@ class Listeners:
         return DEFAULT_IDLE_SECONDS
 
 
+def _forward(groups: Sequence[tuple[str, int]], name: str, thresholds: dict[str, int]) -> haproxy.Forward:
+    """Return a forward action. A request's random number is below the threshold of the group that it goes to."""
+    if len(groups) == 1:
+        return haproxy.Forward({haproxy.backend_of(groups[0][0]): ""})
+    total = sum(weight for _, weight in groups)
+    below = itertools.accumulate(weight for _, weight in groups)
+    choices = {haproxy.backend_of(group): f"{name}_{number}" for number, (group, _) in enumerate(groups)}
+    thresholds |= {
+        key: haproxy.DRAWS * weight // total if total else 0
+        for key, weight in zip(choices.values(), below, strict=True)
+    }
+    return haproxy.Forward(choices)
+
+
 @dataclasses.dataclass(frozen=True)
 class Served:
-    """The load balancer and the target group that HAProxy serves, by their ARNs."""
+    """The load balancer and the target groups that HAProxy serves, by their ARNs."""
 
     balancer: str
-    group: str
+    groups: tuple[str, ...]
 
 
-def served_group() -> Served | None:
-    """Return the target group that the served listeners forward to by default."""
-    for record in _served():
-        for group in _groups(record):
-            return Served(record["LoadBalancerArn"], group)
-    return None
+def served() -> Served | None:
+    """Return the target groups that the served listeners and their rules forward to."""
+    records = _served()
+    groups = dict.fromkeys(group for record in records for group in _groups(record))
+    return Served(records[0]["LoadBalancerArn"], tuple(groups)) if groups else None
+
+
+def associations() -> Iterator[tuple[str, str]]:
+    """Yield each load balancer with each target group that one of its listeners or rules forwards to."""
+    for record in list(emulator.service("alb")._listeners._data.values()):
+        yield from ((record["LoadBalancerArn"], group) for group in _groups(record))
 
 
 def _served() -> Sequence[Mapping[str, Any]]:
@@ -102,24 +159,36 @@ def _served() -> Sequence[Mapping[str, Any]]:
 
 
 def _groups(record: Mapping[str, Any]) -> list[str]:
-    """Return the target groups that a listener forwards to by default."""
-    return [group for action in record["DefaultActions"] for group in forwarded_groups(action)]
+    """Return the target groups that a listener and its rules forward to."""
+    actions = [
+        *record["DefaultActions"],
+        *(item for rule in rules_of(record["ListenerArn"]) for item in rule["Actions"]),
+    ]
+    return [group for action in actions for group in forwarded_groups(action)]
 
 
 class Handlers:
     """The actions on listeners."""
 
-    def __init__(self, certificates: Certificates) -> None:
+    def __init__(self, certificates: Certificates, rules: RuleHandlers, changed: Callable[[], None]) -> None:
         self._alb = emulator.service("alb")
         self._certificates = certificates
+        self._rules = rules
+        self._changed = changed
 
     @extends("alb", "CreateListener")
-    def create_listener(self, create: Handler, params: dict[str, Any]) -> Any:
-        return self._refusal(params) or create(params)
-
     @extends("alb", "ModifyListener")
-    def modify_listener(self, modify: Handler, params: dict[str, Any]) -> Any:
-        return self._refusal(params) or modify(params)
+    def change_listener(self, change: Handler, params: dict[str, Any]) -> Any:
+        refusal = self._refusal(params) or self._rules.refusal(params, "DefaultActions")
+        return refusal or self._then(change(params))
+
+    @extends("alb", "DeleteListener")
+    def delete_listener(self, delete: Handler, params: dict[str, Any]) -> Any:
+        return self._then(delete(params))
+
+    def _then(self, answer: Any) -> Any:
+        self._changed()
+        return answer
 
     def _refusal(self, params: dict[str, Any]) -> Any:
         """Return the error of a request; None if it has none."""

@@ -1,9 +1,9 @@
-"""The load balancer in front of the tasks: one HAProxy container that follows the target group.
+"""The load balancer in front of the tasks: one HAProxy container that follows the listeners and their target groups.
 
-What AWS does: an Application Load Balancer sends each request to a healthy target of the listener's default target
-group; a draining target gets no new requests and finishes those in progress
-(https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html). After the deregistration delay,
-it answers requests still in progress with 502
+What AWS does: an Application Load Balancer sends each request to a healthy target of the group that a rule or the
+default action of the listener names (see ``listener_rules``); a draining target gets no new requests and finishes those
+in progress (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/introduction.html). After the
+deregistration delay, it answers requests still in progress with 502
 (https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-troubleshooting.html#http-502-issues).
 During a zonal shift, targets in the zone that traffic is shifted away from get no new requests
 (https://aws.amazon.com/blogs/networking-and-content-delivery/using-cross-zone-load-balancing-with-zonal-shift/); if all
@@ -20,9 +20,9 @@ then is answered 504
 
 Differences from AWS: HAProxy closes the connection of a request that outlasts the delay, because it has no command that
 sends a response. HAProxy makes no health checks: the target group's checks (see ``targets``) decide, as on AWS. Only
-the listeners on ports 80 and 443 of one load balancer are served, of an internet-facing one if there is any, and only
-their default actions: a forward, or a redirect that keeps host, path and query. A redirect names the port of this
-machine on which the listener is published. A request that no target can take is answered 503.
+the listeners on ports 80 and 443 of one load balancer are served, of an internet-facing one if there is any. A redirect
+keeps host, path and query, and names the port of this machine on which the listener is published. A request that no
+target can take is answered 503.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from local_cloud.core.config import CloudConfig
 from local_cloud.elbv2 import haproxy
 from local_cloud.elbv2.haproxy import Server, ServerState
 from local_cloud.elbv2.health import Health, State
-from local_cloud.elbv2.listeners import Listeners, served_group
+from local_cloud.elbv2.listeners import Listeners, served
 from local_cloud.elbv2.target_health import TargetGroups
 from local_cloud.elbv2.targets import Target
 from local_cloud.elbv2.zonal_shifts import Shifts, zone_id
@@ -49,7 +49,7 @@ from local_cloud.host.engine import SOCKET
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-"""How often listeners are read: their changes send no event. Changes of targets do."""
+"""How often HAProxy's servers are compared with the targets. A change of listeners or targets is followed at once."""
 START_SECONDS = 120.0
 RESTART_PAUSE_SECONDS = 1.0
 _DIRECTORY = "/run/load_balancer"
@@ -60,7 +60,7 @@ class LoadBalancerError(RuntimeError):
 
 
 def commands(servers: list[Server], wanted: dict[Target, ServerState]) -> list[str]:
-    """Return the commands that bring HAProxy's servers from their present state to the wanted one."""
+    """Return the commands that bring a backend's servers from their present state to the wanted one."""
     used: dict[Target, Server] = {}
     result: list[str] = []
     # Draining comes first: until then the target may get more requests.
@@ -135,7 +135,7 @@ def remove_leftover(config: CloudConfig) -> None:
 
 
 class LoadBalancer:
-    """Runs the container and keeps HAProxy's servers in step with the target group."""
+    """Runs the container and keeps HAProxy in step with the listeners and the target groups."""
 
     def __init__(
         self, config: CloudConfig, image: str, listeners: Listeners, groups: TargetGroups, shifts: Shifts
@@ -153,9 +153,10 @@ class LoadBalancer:
         self._container: Any = None
         groups.registry.observe(self._wake.set)
         shifts.observe(self._wake.set)
+        listeners.observe(self._wake.set)
 
     def start(self) -> None:
-        """Start HAProxy, wait until it answers, and follow the target group from then on.
+        """Start HAProxy, wait until it answers, and follow the listeners and target groups from then on.
 
         Raises:
             LoadBalancerError: the image is missing, or HAProxy does not start.
@@ -172,17 +173,21 @@ class LoadBalancer:
                 self._container.remove(force=True, v=True)
                 self._container = None
 
-    def wanted(self) -> dict[Target, ServerState]:
-        """Return every target of the served target group with its wanted state."""
-        served = served_group()
-        if served is None:
+    def wanted(self) -> dict[str, dict[Target, ServerState]]:
+        """Return every target of the served target groups with its wanted state, by the group's backend."""
+        found = served()
+        if found is None:
             return {}
-        members = self._groups.registry.members(served.group)
+        away = self._shifts.away_from(found.balancer)
+        return {haproxy.backend_of(group): self._states(group, away) for group in found.groups}
+
+    def _states(self, group: str, away: str | None) -> dict[Target, ServerState]:
+        members = self._groups.registry.members(group)
         names = {target: self._groups.zone(target) for target in members}
         return without_zone(
             {target: server_state(health) for target, health in members.items()},
             {target: name and zone_id(name) for target, name in names.items()},
-            self._shifts.away_from(served.balancer),
+            away,
         )
 
     def container(self) -> tuple[str, str] | None:
@@ -208,21 +213,37 @@ class LoadBalancer:
                 if self._container is None:
                     continue
                 try:
-                    self._api.run(*commands(self._api.servers(), self.wanted()))
-                    self._apply(self._listeners.settings())
+                    # The servers of a backend that goes lose their targets first, those of a new one get theirs last.
+                    self._follow_targets()
+                    if self._apply(self._listeners.settings()):
+                        self._follow_targets()
                     failing = False
                 except haproxy.CommandError as error:
                     if not failing:
                         logger.warning("load balancer: %s", error)
                     failing = True  # the next round reads HAProxy's servers again
 
-    def _apply(self, settings: haproxy.Settings) -> None:
-        if settings != self._settings:
-            directory = self._config.load_balancer_dir
-            haproxy.write(directory, _DIRECTORY, settings, self._api.servers())
-            haproxy.reload(directory)
-            self._settings = settings
-            logger.info("the load balancer serves %s", settings)
+    def _follow_targets(self) -> None:
+        servers, wanted = self._api.servers(), self.wanted()
+        for backend in dict.fromkeys(server.backend for server in servers):
+            own = [server for server in servers if server.backend == backend]
+            if changes := commands(own, wanted.get(backend, {})):
+                self._api.run(*changes)
+
+    def _apply(self, settings: haproxy.Settings) -> bool:
+        """Bring HAProxy's listeners to these settings. Return whether it was reloaded."""
+        before, directory = self._settings, self._config.load_balancer_dir
+        if settings == before:
+            if settings.thresholds != before.thresholds:
+                self._api.change(*haproxy.set_thresholds(_DIRECTORY, settings.thresholds))
+                self._settings = settings
+                logger.info("the load balancer's weights: %s", settings.thresholds)
+            return False
+        haproxy.write(directory, _DIRECTORY, settings, self._api.servers())
+        haproxy.reload(directory)
+        self._settings = settings
+        logger.info("the load balancer serves %s", settings)
+        return True
 
     def _watch(self) -> None:
         """Start HAProxy again if it exits by itself."""

@@ -12,6 +12,7 @@ get none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -173,7 +174,7 @@ class TargetGroups:
         return store.get_scoped(parts[4], parts[3], arn)
 
 
-def forwarded_groups(action: dict[str, Any]) -> list[str]:
+def forwarded_groups(action: Mapping[str, Any]) -> list[str]:
     """Return the target groups that an action of a listener or rule forwards to."""
     if action.get("Type") != "forward":
         return []

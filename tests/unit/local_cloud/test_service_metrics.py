@@ -12,7 +12,7 @@ from local_cloud.cloudwatch.service_metrics import (
     count_sessions,
     host_counts,
     read_counts,
-    response_seconds,
+    response_time,
 )
 from local_cloud.elbv2.health import DRAINING, Health, State
 
@@ -28,12 +28,17 @@ def test_the_targets_answers_and_its_own_are_told_apart() -> None:
     text = stat(
         "listener,FRONTEND,100,,80,0,10,10,",
         "targets,slot1,,60,50,0,6,4,10",
-        "targets,slot2,,34,30,0,4,0,40",
+        "other,slot1,,34,30,0,4,0,40",
         "targets,slot3,,0,0,0,0,0,",
     )
     found = read_counts(text)
     assert found.target == (80, 0, 10, 4)
     assert found.own == (0, 0, 0, 6)
+    assert found.of("other").since(Counts()) == {
+        "HTTPCode_Target_2XX_Count": 30.0,
+        "HTTPCode_Target_4XX_Count": 4.0,
+        "RequestCount": 34.0,
+    }
     assert found.since(Counts()) == {
         "HTTPCode_Target_2XX_Count": 80.0,
         "HTTPCode_Target_4XX_Count": 10.0,
@@ -44,9 +49,9 @@ def test_the_targets_answers_and_its_own_are_told_apart() -> None:
 
 
 def test_only_what_is_new_is_reported_and_no_zero() -> None:
-    before = Counts(requests=10, target=(10, 0, 0, 0))
+    before = Counts(requests=10, targets={"targets": (10, 0, 0, 0)})
     assert before.since(before) == {}
-    after = Counts(requests=12, target=(11, 0, 0, 1))
+    after = Counts(requests=12, targets={"targets": (11, 0, 0, 1)})
     assert after.since(before) == {
         "HTTPCode_Target_2XX_Count": 1.0,
         "HTTPCode_Target_5XX_Count": 1.0,
@@ -55,8 +60,8 @@ def test_only_what_is_new_is_reported_and_no_zero() -> None:
 
 
 def test_a_load_balancer_that_was_restarted_counts_anew() -> None:
-    before = Counts(requests=1000, target=(1000, 0, 0, 0))
-    assert Counts(requests=3, target=(3, 0, 0, 0)).since(before)["RequestCount"] == 3.0
+    before = Counts(requests=1000, targets={"targets": (1000, 0, 0, 0)})
+    assert Counts(requests=3, targets={"targets": (3, 0, 0, 0)}).since(before)["RequestCount"] == 3.0
 
 
 def test_sessions_are_processes_with_a_client() -> None:
@@ -73,18 +78,18 @@ def test_sessions_are_processes_with_a_client() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "seconds"),
+    ("line", "expected"),
     [
-        ("200 7 targets/slot1 -- GET /healthz", 0.007),
-        ("500 1234 targets/slot2 -- POST /transactions", 1.2),
+        ("200 7 targets/slot1 -- GET /healthz", ("targets", 0.007)),
+        ("500 1234 other/slot2 -- POST /transactions", ("other", 1.2)),
         ("503 -1 targets/<NOSRV> SC GET /", None),
         ("408 -1 listener/<NOSRV> cR <BADREQ> -", None),
         ("Server targets/slot1 is DOWN", None),
         ("", None),
     ],
 )
-def test_a_line_of_the_log_has_the_targets_time(line: str, seconds: float | None) -> None:
-    assert response_seconds(line) == seconds
+def test_a_line_of_the_log_has_the_targets_time(line: str, expected: tuple[str, float] | None) -> None:
+    assert response_time(line) == expected
 
 
 def test_hosts_are_counted_while_targets_are_registered() -> None:
