@@ -131,9 +131,10 @@ class Balancer:
         everything = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/*"]}}]
         self.rule = self.create(50_000, everything, self.forward(100, 0))
 
-    def forward(self, blue: int, green: int) -> list[dict[str, Any]]:
+    def forward(self, blue: int, green: int, *, turned: bool = False) -> list[dict[str, Any]]:
         weights = zip(self.groups.values(), (blue, green), strict=True)
         groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights]
+        groups = groups[::-1] if turned else groups
         return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
 
     def create(self, priority: int, conditions: list[dict[str, Any]], actions: list[dict[str, Any]]) -> str:
@@ -239,7 +240,7 @@ def test_weights_change_under_load_within_a_second_and_lose_nothing(balancer: Ba
         new = answers(report) - before
         assert 0.08 < new["green"] / new.total() < 0.12, new
         process = balancer.process()
-        balancer.shift(0, 100)
+        balancer.elb.modify_rule(RuleArn=balancer.rule, Actions=balancer.forward(0, 100, turned=True))
         called = time.monotonic()
         wait_for(lambda: balancer.ask() == (200, "green"))
         assert time.monotonic() - called < 1

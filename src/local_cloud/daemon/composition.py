@@ -74,7 +74,7 @@ def compose(cloud: Cloud) -> None:
     served = listeners.apply(cloud, certificates.apply(cloud))
     balancer = load_balancers.apply(cloud, groups, served, zonal_shifts.apply(cloud))
     stopper = task_stop.apply(cloud, groups)
-    scheduler = service_scheduler.apply(cloud, groups, stopper)
+    scheduler = service_scheduler.apply(cloud, groups, stopper, served.changed)
     install(service_attributes)
     install(service_deployments.Handlers(scheduler))
     install(task_definitions)

@@ -2,6 +2,7 @@
 
 What AWS does: it sends the event ``ECS Deployment State Change``; a failure is reported only for a deployment with the
 circuit breaker or with alarms (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_service_deployment_events.html).
+A pause sends ``ECS Hook State Change`` with the name HOOK_AWAITING_ACTION.
 Without this module: the emulator's ECS sends no event.
 """
 
@@ -21,20 +22,31 @@ _EVENTS = {"IN_PROGRESS": "INFO", "COMPLETED": "INFO", "FAILED": "ERROR"}
 def publish(service: Mapping[str, Any], deployment: Mapping[str, Any]) -> None:
     """Send the event of the deployment's new ``rolloutState``. Its targets are called in another thread."""
     state = deployment["rolloutState"]
-    entry = {
-        "Source": "aws.ecs",
-        "DetailType": "ECS Deployment State Change",
-        "Resources": [service["serviceArn"]],
-        "Detail": json.dumps(
-            {
-                "eventType": _EVENTS[state],
-                "eventName": f"SERVICE_DEPLOYMENT_{state}",
-                "deploymentId": deployment["id"],
-                "updatedAt": deployment["updatedAt"],
-                "reason": deployment["rolloutStateReason"],
-            }
-        ),
+    detail = {
+        "eventType": _EVENTS[state],
+        "eventName": f"SERVICE_DEPLOYMENT_{state}",
+        "deploymentId": deployment["id"],
+        "updatedAt": deployment["updatedAt"],
+        "reason": deployment["rolloutStateReason"],
     }
+    _send(service, "ECS Deployment State Change", detail)
+
+
+def publish_pause(service: Mapping[str, Any], record: Mapping[str, Any], hook: str, stage: str) -> None:
+    """Send the event of a pause that begins."""
+    detail = {
+        "eventType": "INFO",
+        "eventName": "HOOK_AWAITING_ACTION",
+        "serviceDeploymentArn": record["serviceDeploymentArn"],
+        "hookId": hook,
+        "lifecycleStage": stage,
+    }
+    _send(service, "ECS Hook State Change", detail)
+
+
+def _send(service: Mapping[str, Any], kind: str, detail: Mapping[str, Any]) -> None:
+    resources = [service["serviceArn"]]
+    entry = {"Source": "aws.ecs", "DetailType": kind, "Resources": resources, "Detail": json.dumps(detail)}
     put = emulator.service("eventbridge")._put_events
     run = contextvars.copy_context().run
     threading.Thread(

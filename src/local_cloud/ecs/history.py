@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from local_cloud.ecs.deployments import circuit_breaker_threshold
+from local_cloud.ecs.tasks import TARGET_GROUP
 
 ONGOING = ("PENDING", "IN_PROGRESS", "STOP_REQUESTED", "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS")
 KEPT = 100
@@ -55,45 +56,55 @@ def begin(
     identifier: str,
     definition: dict[str, Any] | None,
     alarms: list[str],
-) -> None:
-    """Record that a deployment starts. A deployment in progress is superseded. Its `alarms` are monitored."""
+) -> dict[str, Any]:
+    """Record that a deployment starts, and return the record. One in progress is superseded. `alarms` are monitored."""
     superseded = ongoing(service)
     if superseded is not None:
         finish(superseded, "STOPPED", "Service deployment superseded by a newer one.")
     now = time.time()
     arn = str(service["serviceArn"]).replace(":service/", ":service-deployment/")
-    records(service).insert(
-        0,
-        {
-            "serviceDeploymentArn": f"{arn}/{identifier}",
-            "serviceArn": service["serviceArn"],
-            "clusterArn": service["clusterArn"],
-            "createdAt": now,
-            "startedAt": now,
-            "updatedAt": now,
-            "status": "IN_PROGRESS",
-            "sourceServiceRevisions": [
-                {
-                    "arn": revision_arn(service, source),
-                    "requestedTaskCount": source["desiredCount"],
-                    "runningTaskCount": source["runningCount"],
-                    "pendingTaskCount": source["pendingCount"],
-                }
-                for source in sources
-            ],
-            "targetServiceRevision": {"arn": revision_arn(service, deployment)},
-            "deploymentConfiguration": service["deploymentConfiguration"],
-            "alarms": {
-                "status": "MONITORING" if alarms else "DISABLED",
-                "alarmNames": alarms,
-                "triggeredAlarmNames": [],
-            },
-            "_deployment_id": deployment["id"],
+    record = {
+        "serviceDeploymentArn": f"{arn}/{identifier}",
+        "serviceArn": service["serviceArn"],
+        "clusterArn": service["clusterArn"],
+        "createdAt": now,
+        "startedAt": now,
+        "updatedAt": now,
+        "status": "IN_PROGRESS",
+        "sourceServiceRevisions": [
+            {
+                "arn": revision_arn(service, source),
+                "requestedTaskCount": source["desiredCount"],
+                "runningTaskCount": source["runningCount"],
+                "pendingTaskCount": source["pendingCount"],
+            }
+            for source in sources
+        ],
+        "targetServiceRevision": {"arn": revision_arn(service, deployment)},
+        "deploymentConfiguration": service["deploymentConfiguration"],
+        "alarms": {
+            "status": "MONITORING" if alarms else "DISABLED",
+            "alarmNames": alarms,
+            "triggeredAlarmNames": [],
         },
-    )
+        "_deployment_id": deployment["id"],
+    }
+    records(service).insert(0, record)
     del records(service)[KEPT:]
     revisions(service).insert(0, _revision(service, deployment, definition, now))
     del revisions(service)[KEPT:]
+    return record
+
+
+def resolve(service: dict[str, Any], deployment: dict[str, Any]) -> None:
+    """Record which target group the newest revision's tasks are in, and which rule leads there."""
+    found = []
+    for balancer in service.get("loadBalancers") or []:
+        rule = (balancer.get("advancedConfiguration") or {}).get("productionListenerRule")
+        group = deployment.get(TARGET_GROUP) or balancer.get("targetGroupArn")
+        found.append({"targetGroupArn": group, **({"productionListenerRule": rule} if rule else {})})
+    if found:
+        revisions(service)[0]["resolvedConfiguration"] = {"loadBalancers": found}
 
 
 def set_status(record: dict[str, Any], status: str, reason: str = "") -> None:

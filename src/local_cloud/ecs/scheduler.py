@@ -10,19 +10,20 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from local_cloud.core import emulator
 from local_cloud.core.pace import Pace
-from local_cloud.ecs import deployment_alarms, deployment_events, history, task_zones
+from local_cloud.ecs import deployment_alarms, deployment_events, history, task_zones, traffic_shift
 from local_cloud.ecs.deployments import (
     Limits,
     TaskView,
     circuit_breaker_threshold,
     plan,
 )
-from local_cloud.ecs.tasks import TaskStopper
+from local_cloud.ecs.tasks import TARGET_GROUP, TaskStopper
 from local_cloud.elbv2.health import State
 from local_cloud.elbv2.target_health import TargetGroups
 
@@ -50,9 +51,12 @@ _TROUBLESHOOTING = "For more information, see the Troubleshooting section of the
 class ServiceScheduler:
     """Drives all services of the emulator; safe to call from any thread."""
 
-    def __init__(self, ecs: Any, groups: TargetGroups, stopper: TaskStopper, pace: Pace) -> None:
+    def __init__(
+        self, ecs: Any, groups: TargetGroups, stopper: TaskStopper, pace: Pace, shifted: Callable[[], None]
+    ) -> None:
         self._ecs = ecs
         self._pace = pace
+        self._shifted = shifted
         self._groups = groups
         self._stopper = stopper
         self.lock = threading.RLock()
@@ -89,7 +93,10 @@ class ServiceScheduler:
         definition = self._ecs._task_defs.get(self._ecs._resolve_td_key(deployment["taskDefinition"]))
         service["_failures"] = 0
         alarms = deployment_alarms.to_monitor(service)
-        history.begin(service, deployment, sources, secrets.token_urlsafe(16), definition, alarms)
+        record = history.begin(service, deployment, sources, secrets.token_urlsafe(16), definition, alarms)
+        is_first = not any(source["rolloutState"] == "COMPLETED" for source in sources)
+        traffic_shift.place(service, deployment, record, is_first=is_first)
+        history.resolve(service, deployment)
         history.update_counts(service)
         deployment_events.publish(service, deployment)
 
@@ -114,6 +121,8 @@ class ServiceScheduler:
             deployment["failedTasks"] += 1
             deployment["updatedAt"] = self._ecs._iso()
             breaker = _circuit_breaker(service)
+            if traffic_shift.shifts(history.ongoing(service)):
+                breaker = {}  # it is for rolling updates only
             threshold = circuit_breaker_threshold(service["desiredCount"])
             if breaker.get("enable") and deployment["failedTasks"] >= threshold:
                 self._trip(service, deployment, rollback=bool(breaker.get("rollback")))
@@ -175,6 +184,7 @@ class ServiceScheduler:
         if target is None:
             history.finish(record, "ROLLBACK_FAILED", history.NO_CANDIDATE_REASON)
             return
+        traffic_shift.give_back(service, record, self._shifted)
         failed["status"] = "ACTIVE"
         target["status"] = "PRIMARY"
         target["rolloutState"] = "IN_PROGRESS"
@@ -236,6 +246,9 @@ class ServiceScheduler:
         elif primary["rolloutState"] == "IN_PROGRESS":
             self._heed_alarms(service, primary, record)
         primary = self._ecs._primary_deployment(service)
+        if record is not None and record["status"] == "IN_PROGRESS" and traffic_shift.is_under_way(record):
+            self._keep_both(key, service, record, live)
+            return False
 
         views = [self._view(service, task, primary) for task in live]
         if primary["rolloutState"] == "IN_PROGRESS":
@@ -271,6 +284,29 @@ class ServiceScheduler:
             and all(view.healthy for view in views)
         )
 
+    def _keep_both(self, key: str, service: Service, record: dict[str, Any], live: list[Task]) -> None:
+        """Keep the desired tasks of the old and of the new revision, and take the deployment to its next stage."""
+        primary = self._ecs._primary_deployment(service)
+        for deployment in list(service["deployments"]):
+            if deployment is not primary and deployment["rolloutState"] != "COMPLETED":
+                continue
+            own = [task for task in live if self._ecs._deployment_for_task(service, task) is deployment]
+            views = [self._view(service, task, deployment) for task in own]
+            step = plan(views, self._limits(service), startable=self._startable(service, deployment, views))
+            for task in own:
+                if task["taskArn"] in step.stop:
+                    failing = self._failing(service, task)
+                    by = f"Scaling activity initiated by (deployment {deployment['id']})"
+                    self._stop(service, task, self._health_reason(service, task) if failing else by, failed=failing)
+            if step.start:
+                self._start(key, service, deployment, step.start)
+            if deployment is primary:
+                scaled_up = len(views) == service["desiredCount"] and all(view.healthy for view in views)
+        self.recount(service)
+        history.update_counts(service)
+        if traffic_shift.advance(service, record, scaled_up=scaled_up, pace=self._pace, changed=self._shifted):
+            self.request_rollback(record)
+
     def recount(self, service: Service) -> None:
         """Update every count of the service and its deployments."""
         counts: dict[str, dict[str, int]] = {}
@@ -304,7 +340,8 @@ class ServiceScheduler:
         if len(views) != service["desiredCount"] or not all(view.healthy for view in views):
             return
         record = history.ongoing(service)
-        bake = self._pace.seconds(deployment_alarms.bake_seconds(history.monitored_alarms(record)))
+        alarms = [] if traffic_shift.shifts(record) else history.monitored_alarms(record)  # their bake time is over
+        bake = self._pace.seconds(deployment_alarms.bake_seconds(alarms))
         if time.time() < primary.setdefault("_steady_since", time.time()) + bake:
             return
         primary["rolloutState"] = "COMPLETED"
@@ -461,6 +498,8 @@ class ServiceScheduler:
             }
         )
         answer: dict[str, Any] = emulator.parse(body)
+        for task in answer.get("tasks", []):
+            self._ecs._tasks[task["taskArn"]][TARGET_GROUP] = primary.get(TARGET_GROUP)
         return answer
 
     def _stop(self, service: Service, task: Task, reason: str, *, failed: bool = False) -> None:

@@ -4,7 +4,8 @@ What AWS does: ListServiceDeployments and DescribeServiceDeployments show every 
 task counts, circuit breaker and rollback; DescribeServiceRevisions shows what was deployed
 (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html). StopServiceDeployment rolls back
 a deployment in progress; ROLLBACK is the only stop type that AWS documents as valid
-(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html).
+(https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html). ContinueServiceDeployment
+ends a pause (https://docs.aws.amazon.com/AmazonECS/latest/developerguide/continue-service-deployment.html).
 Without this patch: the emulator returns empty lists and has no StopServiceDeployment.
 """
 
@@ -14,7 +15,7 @@ from typing import Any
 
 from local_cloud.core import emulator
 from local_cloud.core.patching import Handler, extends, replaces
-from local_cloud.ecs import history
+from local_cloud.ecs import history, traffic_shift
 from local_cloud.ecs.scheduler import ServiceScheduler
 
 _BRIEF = (
@@ -111,6 +112,25 @@ class Handlers:
                 )
             if record["status"] in ("PENDING", "IN_PROGRESS"):
                 self._scheduler.request_rollback(record)
+        return self._ecs.json_response({"serviceDeploymentArn": arn})
+
+    @replaces("ecs", "ContinueServiceDeployment")
+    def continue_service_deployment(self, data: dict[str, Any]) -> Any:
+        arn, action = data.get("serviceDeploymentArn", ""), data.get("action") or "CONTINUE"
+        with self._scheduler.lock:
+            match = self._find(arn)
+            if match is None:
+                return self._ecs.error_response_json(
+                    "ServiceDeploymentNotFoundException", "Service deployment not found.", 400
+                )
+            record = match[1]
+            if record["status"] != "IN_PROGRESS" or not traffic_shift.resume(record, data.get("hookId", ""), action):
+                return self._ecs.error_response_json(
+                    "InvalidParameterException", "The service deployment has no such hook that awaits an action.", 400
+                )
+            if action == "ROLLBACK":
+                self._scheduler.request_rollback(record)
+        self._scheduler.wake()
         return self._ecs.json_response({"serviceDeploymentArn": arn})
 
     @extends("ecs", "DescribeServices")

@@ -15,12 +15,15 @@ count as failed; a service's first deployment is complete at once.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_cloud.core import emulator
 from local_cloud.core.patching import Handler, extends, install, replaces
 from local_cloud.core.runtime import Cloud
+from local_cloud.ecs import history, strategies, traffic_shift
 from local_cloud.ecs.scheduler import ServiceScheduler
+from local_cloud.ecs.strategies import Strategy
 from local_cloud.ecs.tasks import TaskStopper
 from local_cloud.elbv2.target_health import TargetGroups
 
@@ -34,8 +37,9 @@ REVISION_FIELDS = (
 """Attributes that start a deployment when they change, besides the task definition."""
 
 
-def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper) -> ServiceScheduler:
-    scheduler = ServiceScheduler(emulator.service("ecs"), groups, stopper, cloud.pace)
+def apply(cloud: Cloud, groups: TargetGroups, stopper: TaskStopper, shifted: Callable[[], None]) -> ServiceScheduler:
+    """`shifted` is called when the weights of a listener's rule have changed."""
+    scheduler = ServiceScheduler(emulator.service("ecs"), groups, stopper, cloud.pace, shifted)
     install(Handlers(groups, stopper, scheduler))
     cloud.at_start(scheduler.start)
     cloud.at_stop(scheduler.stop)
@@ -63,6 +67,8 @@ class Handlers:
                     return self._error(
                         f"The target group with targetGroupArn {group} does not have an associated load balancer."
                     )
+            if why := self._strategy_refusal({}, data):
+                return self._error(why)
             answer = create(data)
             if answer[0] != 200:
                 return answer
@@ -88,11 +94,10 @@ class Handlers:
             data = dict(data)
             if any(_changes(service, data, field) for field in REVISION_FIELDS):
                 data["forceNewDeployment"] = True
+            if why := self._strategy_refusal(service, data):
+                return self._error(why)
             if "deploymentConfiguration" in data:
-                data["deploymentConfiguration"] = {
-                    **service["deploymentConfiguration"],
-                    **(data["deploymentConfiguration"] or {}),
-                }
+                data["deploymentConfiguration"] = _merged(service, data)
             events = list(service["events"])
             sources = list(service["deployments"])
             before = self._ecs._primary_deployment(service)
@@ -149,6 +154,43 @@ class Handlers:
     def wake(self, *_: Any, **__: Any) -> None:
         self._scheduler.wake()
 
+    def _strategy_refusal(self, service: dict[str, Any], data: dict[str, Any]) -> str:
+        """Return why ECS refuses a request for its strategy; empty if it takes it. A service to be created is empty."""
+        given, merged = data.get("deploymentConfiguration") or {}, _merged(service, data)
+        if why := strategies.refusal(given, merged):
+            return why
+        advanced = {"loadBalancers": data.get("loadBalancers") or service.get("loadBalancers")}
+        if (balancer := traffic_shift.balancer_of(advanced)) and (why := self._missing(balancer)):
+            return why
+        strategy = strategies.strategy_of(merged)
+        if strategy is not Strategy.ROLLING and traffic_shift.balancer_of(service or data) is None:
+            return (
+                f"The deployment strategy {strategy} needs an advancedConfiguration that a rolling deployment attached."
+            )
+        ongoing = history.ongoing(service) if service else None
+        if ongoing and strategies.strategy_of(service["deploymentConfiguration"]) is not strategy:
+            return "The deployment strategy cannot be changed while a service deployment is in progress."
+        if traffic_shift.shifts(ongoing) and self._starts_deployment(service, data):
+            return "A service deployment is in progress. Stop it, or wait until it has ended."
+        return ""
+
+    def _missing(self, balancer: Mapping[str, Any]) -> str:
+        advanced, alb = balancer["advancedConfiguration"], emulator.service("alb")
+        for name in ("productionListenerRule", "testListenerRule"):
+            if (arn := advanced.get(name)) and arn not in alb._rules:
+                return f"The listener rule {arn} does not exist."
+        if not self._groups.in_use(advanced.get("alternateTargetGroupArn") or ""):
+            return "The alternateTargetGroupArn does not have an associated load balancer."
+        return "" if advanced.get("roleArn") else "advancedConfiguration needs a roleArn."
+
+    def _starts_deployment(self, service: dict[str, Any], data: dict[str, Any]) -> bool:
+        if data.get("forceNewDeployment"):
+            return True
+        wanted = data.get("taskDefinition")
+        return bool(wanted) and self._ecs._resolve_td_key(wanted) != self._ecs._resolve_td_key(
+            service["taskDefinition"]
+        )
+
     def _find(self, data: dict[str, Any]) -> dict[str, Any] | None:
         cluster = self._ecs._resolve_cluster_name(data.get("cluster", "default"))
         reference = self._ecs._resolve_service_ref(data.get("service", ""))
@@ -168,6 +210,13 @@ class Handlers:
 
     def _error(self, message: str) -> Any:
         return self._ecs.error_response_json("InvalidParameterException", message, 400)
+
+
+def _merged(service: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return the deployment configuration after a request: a given strategy ends what belongs to the one before."""
+    return strategies.without_others(
+        {**service.get("deploymentConfiguration", {}), **(data.get("deploymentConfiguration") or {})}
+    )
 
 
 def _changes(service: dict[str, Any], data: dict[str, Any], field: str) -> bool:

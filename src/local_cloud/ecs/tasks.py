@@ -26,6 +26,10 @@ _OUT_OF_MEMORY_SECONDS = 1.0
 """The engine may report an exit before its cause, a lack of memory: https://github.com/containerd/containerd/pull/12714"""
 
 
+TARGET_GROUP = "_target_group"
+"""The key of a task's target group, and of its deployment's, if the service has two that take turns."""
+
+
 class TaskStopper:
     """Stops tasks in AWS's order and watches those that run."""
 
@@ -53,7 +57,10 @@ class TaskStopper:
         if service is None or not address:
             return []
         return [
-            (balancer["targetGroupArn"], Target(address, int(balancer.get("containerPort", 80))))
+            (
+                task.get(TARGET_GROUP) or balancer["targetGroupArn"],
+                Target(address, int(balancer.get("containerPort", 80))),
+            )
             for balancer in service.get("loadBalancers") or []
             if balancer.get("targetGroupArn")
         ]

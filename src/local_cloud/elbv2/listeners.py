@@ -115,6 +115,7 @@ def _forward(groups: Sequence[tuple[str, int]], name: str, thresholds: dict[str,
     """Return a forward action. A request's random number is below the threshold of the group that it goes to."""
     if len(groups) == 1:
         return haproxy.Forward({haproxy.backend_of(groups[0][0]): ""})
+    groups = sorted(groups)  # another order of the same groups is no change that needs a reload
     total = sum(weight for _, weight in groups)
     below = itertools.accumulate(weight for _, weight in groups)
     choices = {haproxy.backend_of(group): f"{name}_{number}" for number, (group, _) in enumerate(groups)}
