@@ -160,7 +160,7 @@ def _poll(cloud: Cloud) -> None:
         cloud.client("elbv2"),
         cluster="settlement",
         service="settlement",
-        target_group_arn=TARGET_GROUP,
+        target_groups=[TARGET_GROUP],
         say=lambda _: None,
     )
     snapshot = watch.snapshot()

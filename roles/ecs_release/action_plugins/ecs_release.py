@@ -75,6 +75,7 @@ EXAMPLES = """
     settings: "{{ __ecs_release_settings }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
     verify: {source: public, answers: 6, limit_seconds: 30}
+    strategy: "{{ ecs_release_strategy }}"
     allow_rolled_back: false
     keep_revisions: 20
     bucket: storefront-terraform-000000000000-ap-northeast-2

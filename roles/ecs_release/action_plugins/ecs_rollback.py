@@ -42,6 +42,7 @@ EXAMPLES = """
     application: "{{ app_contract }}"
     limits: {flow: 6000, wait: 600, rollback_wait: 300, prepare_wait: 600, poll: 4, log_grace: 3}
     verify: {source: public, answers: 6, limit_seconds: 30}
+    strategy: "{{ ecs_release_strategy }}"
     bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
     requires_lock: true

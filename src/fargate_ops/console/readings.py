@@ -13,6 +13,7 @@ from fargate_ops.console.traffic import TrafficReader
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.rollout import Snapshot, describe_service
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks
+from fargate_ops.ecs.traffic import target_groups, target_health
 from fargate_ops.state.ledger import Ledger
 from fargate_ops.state.lock import LockStore
 from fargate_ops.terraform.stack import Stack
@@ -83,7 +84,7 @@ def readings(clients: Clients, stack: Stack, *, environment: str, bucket: str) -
         return listed["serviceDeployments"]
 
     def targets() -> Any:
-        return clients.client("elbv2").describe_target_health(TargetGroupArn=stack.target_group_arn)
+        return target_health(clients.client("elbv2"), target_groups(stack))
 
     def all_alarms() -> Any:
         return alarms(clients.client("cloudwatch"), stack.name_prefix)

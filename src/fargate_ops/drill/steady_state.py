@@ -11,6 +11,7 @@ from typing import Any
 from fargate_ops.aws.clients import Clients
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, short
+from fargate_ops.ecs.traffic import target_groups, target_health
 from fargate_ops.state.ledger import Ledger
 from fargate_ops.terraform.stack import Stack
 
@@ -68,7 +69,7 @@ def observe(clients: Clients, stack: Stack, bucket: str, environment: str) -> Se
     service = ecs.describe_services(cluster=cluster, services=[name])["services"][0]
     primary = next(item for item in service["deployments"] if item["status"] == "PRIMARY")
     tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=name))
-    health = clients.client("elbv2").describe_target_health(TargetGroupArn=stack.target_group_arn)
+    health = target_health(clients.client("elbv2"), target_groups(stack))
     releases = Ledger(clients.client("s3"), bucket, environment).releases()
     serving = [release for release in releases if release.revision == primary["taskDefinition"]]
     newest = releases[-1] if releases else None

@@ -16,6 +16,7 @@ from fargate_ops.aws.clients import Clients
 from fargate_ops.drill.faults import STATE_POLL_SECONDS
 from fargate_ops.drill.steady_state import DrillError, ServiceState
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, short
+from fargate_ops.ecs.traffic import target_groups, target_health
 from fargate_ops.ecs.zones import healthy_by_zone
 from fargate_ops.terraform.stack import Stack
 
@@ -158,5 +159,5 @@ def _tasks(clients: Clients, stack: Stack) -> Sequence[Mapping[str, Any]]:
 
 
 def _healthy(clients: Clients, stack: Stack) -> Counter[str]:
-    health = clients.client("elbv2").describe_target_health(TargetGroupArn=stack.target_group_arn)
+    health = target_health(clients.client("elbv2"), target_groups(stack))
     return healthy_by_zone(_tasks(clients, stack), health)

@@ -10,6 +10,7 @@ from typing import Any
 
 from fargate_ops.ecs.root_cause import readable, without
 from fargate_ops.ecs.tasks import Stop, describe_tasks, how_stopped, list_tasks, log_stream, tail
+from fargate_ops.ecs.traffic import target_health
 
 EVENTS = 8
 STOPPED_TASKS = 3
@@ -106,9 +107,9 @@ def cannot_start(stops: Sequence[Stop]) -> str:
     return next((str(stop) for stop in absent if first and stop.created and stop.created >= first), "")
 
 
-def target_lines(elbv2: Any, target_group_arn: str) -> list[str]:
-    """Return the targets that are not healthy, with the load balancer's reason."""
-    answer = elbv2.describe_target_health(TargetGroupArn=target_group_arn)
+def target_lines(elbv2: Any, groups: Sequence[str]) -> list[str]:
+    """Return the targets of these target groups that are not healthy, with the load balancer's reason."""
+    answer = target_health(elbv2, groups)
     return [
         ", ".join(
             [f"{target['Id']}:{target.get('Port', '')} {health['State']}"]

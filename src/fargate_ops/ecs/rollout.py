@@ -17,13 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Protocol
 
 from fargate_ops.aws.pace import JITTER, POLL_SECONDS, jittered
 from fargate_ops.aws.retry import TransientErrors
 from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import short
+from fargate_ops.ecs.traffic import target_health
 
 Say = Callable[[str], None]
 
@@ -122,15 +123,18 @@ class Verdict(Enum):
     REPLACED = auto()
     FLAPPING = auto()
     CANNOT_START = auto()
+    #: A check of one of its stages failed.
+    REJECTED = auto()
     TIMED_OUT = auto()
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state of a deployment, and the reason that ECS gives."""
+    """The state of a deployment, and the reason that ECS gives. ``known``: no evidence names the cause better."""
 
     verdict: Verdict
     reason: str = ""
+    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,6 +159,26 @@ def judge(snapshot: Snapshot, deployment_id: str) -> Judgement:
     if ours.rollout_state == "COMPLETED" and snapshot.tasks_beside(deployment_id) == 0:
         return Judgement(Verdict.COMPLETED, ours.reason)
     return Judgement(Verdict.WAIT)
+
+
+class Stages(Protocol):
+    """Follows a deployment by the stages of its strategy, beside its tasks."""
+
+    def judge(self, snapshot: Snapshot, judgement: Judgement) -> Judgement:
+        """Return the judgement of a look, given that of the tasks."""
+
+    def line(self, snapshot: Snapshot) -> str:
+        """Return one line about the stage of the last look; empty if there is nothing to say."""
+
+
+class _Rolling:
+    """The only stage of a rolling deployment."""
+
+    def judge(self, _: Snapshot, judgement: Judgement) -> Judgement:
+        return judgement
+
+    def line(self, _: Snapshot) -> str:
+        return ""
 
 
 def flapping(failures: int) -> Judgement:
@@ -226,7 +250,7 @@ class Watch:
         *,
         cluster: str,
         service: str,
-        target_group_arn: str,
+        target_groups: Sequence[str],
         say: Say,
         poll_seconds: float = POLL_SECONDS,
         jitter: float = JITTER,
@@ -237,20 +261,20 @@ class Watch:
         self._elbv2 = elbv2
         self._cluster = cluster
         self._service = service
-        self._target_group_arn = target_group_arn
+        self._target_groups = target_groups
         self._say = say
         self._poll_seconds, self._jitter = poll_seconds, jitter
         self._clock = clock
         self._sleep = sleep
 
     def snapshot(self) -> Snapshot:
-        """Return the service and its targets now: two calls, however many tasks there are.
+        """Return the service and its targets now: a call, and one for each target group, however many tasks there are.
 
         Raises:
             ServiceError: the service is missing or being deleted.
         """
         service = describe_service(self._ecs, self._cluster, self._service)
-        health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group_arn)
+        health = target_health(self._elbv2, self._target_groups)
         return Snapshot(service=service, targets=count_targets(health))
 
     def until_done(
@@ -261,13 +285,16 @@ class Watch:
         *,
         since: datetime | None = None,
         rolled_back: Callable[[], str] = str,
+        stages: Stages | None = None,
     ) -> tuple[Judgement, Snapshot]:
         """Wait for one deployment, which began at ``since``, to end.
 
         ``failures`` returns those of its tasks since it began. It is called when ECS counts one more, and every
         ``COUNT_FAILURES_SECONDS``. ``rolled_back`` returns why ECS rolled the deployment back. It is called when ECS
         does not list the deployment: either it is gone, or it is not listed yet, for up to ``UNLISTED_SECONDS``.
+        ``stages`` has the last word on every look.
         """
+        stages = stages or _Rolling()
         failed = 0
         counted_at = started = self._clock()
         listed = said = False
@@ -302,9 +329,12 @@ class Watch:
                 elif judgement.verdict is Verdict.WAIT and seen.count >= flapping_limit(desired):
                     judgement = flapping(seen.count)
             failed = known
-            return judgement
+            return stages.judge(snapshot, judgement)
 
-        return self._follow(look, lambda snapshot: progress(snapshot, deployment_id), limit_seconds)
+        def line(snapshot: Snapshot) -> str:
+            return " · ".join(filter(None, (stages.line(snapshot), progress(snapshot, deployment_id))))
+
+        return self._follow(look, line, limit_seconds)
 
     def until_stable(
         self,

@@ -18,6 +18,7 @@ from fargate_ops.aws.clients import Clients
 from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import OperationsError
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks
+from fargate_ops.ecs.traffic import target_groups, target_health
 from fargate_ops.ecs.zones import Managed, Shift, healthy_by_zone, managed
 from fargate_ops.terraform.stack import Stack
 
@@ -154,7 +155,7 @@ class ZoneAway:
     def _load(self, zone: str, limits: Limits, now: datetime) -> Load:
         ecs, cluster = self._clients.client("ecs"), self._stack.cluster_name
         tasks = describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=self._stack.service_name))
-        health = self._clients.client("elbv2").describe_target_health(TargetGroupArn=self._stack.target_group_arn)
+        health = target_health(self._clients.client("elbv2"), target_groups(self._stack))
         healthy = healthy_by_zone(tasks, health)
         return Load(
             inside=healthy[zone],

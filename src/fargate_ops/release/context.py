@@ -15,6 +15,8 @@ from fargate_ops.core.outcome import Kind, Outcome
 from fargate_ops.core.problem import CompleteError
 from fargate_ops.notify.slack import Message
 from fargate_ops.release import verify
+from fargate_ops.release.stage_checks import StageChecks
+from fargate_ops.release.strategy import Strategy
 from fargate_ops.terraform.stack import Stack
 
 Say = Callable[[str], None]
@@ -66,7 +68,8 @@ class Context:
     """Everything that stays the same from phase to phase.
 
     ``holder`` names this run in the deployment lock; None if it needs no lock. ``say`` prints a line, ``notify`` sends
-    a message to Slack. ``verify`` checks that only one revision serves. ``now`` is the clock of the scaling schedule.
+    a message to Slack. ``verify`` checks that only one revision serves, ``checks`` the stages before that. ``strategy``
+    is that of a release; everything else is rolling. ``now`` is the clock of the scaling schedule.
     ``time_left`` returns how many seconds the whole command still has.
     """
 
@@ -85,6 +88,8 @@ class Context:
     retry_command: str
     logs_command: str
     verify: Callable[[verify.Subject], verify.Verification]
+    checks: StageChecks
+    strategy: Strategy
     now: Callable[[], datetime] = _utc_now
     time_left: Callable[[], float] = lambda: math.inf
 

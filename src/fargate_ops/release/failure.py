@@ -22,6 +22,7 @@ from fargate_ops.ecs.failure_report import (
 from fargate_ops.ecs.rollout import Deployment, Judgement, Snapshot, Verdict
 from fargate_ops.ecs.root_cause import root_cause
 from fargate_ops.ecs.tasks import Stop, short
+from fargate_ops.ecs.traffic import target_groups
 from fargate_ops.release import connections
 from fargate_ops.release.context import Context, ReleaseError
 from fargate_ops.release.ending import failed
@@ -63,7 +64,7 @@ class FailureReports:
         if judgement.verdict is Verdict.REPLACED:
             lost = self._guard.lost_lock()
             reason = cause = f"stopped: {lost}; {reason}" if lost else reason
-        elif judgement.verdict is Verdict.CANNOT_START:
+        elif judgement.known or judgement.verdict is Verdict.CANNOT_START:
             cause = reason
         notes = give_up(judgement)
         next_command = f"{self.c.logs_command} to read more; after a fix, {self.c.retry_command}"
@@ -117,5 +118,5 @@ class FailureReports:
         task = stops[-1].task_arn if stops else or_else(newest, None)
         log = partial(log_tail, self._ecs, self.c.clients.client("logs"), revision, str(task), self.c.container)
         balancer = self.c.clients.client("elbv2")
-        targets = partial(target_lines, balancer, self.c.stack.target_group_arn)
+        targets = partial(target_lines, balancer, target_groups(self.c.stack))
         return stops, task, or_else(log, []) if task else [], or_else(targets, [])

@@ -84,8 +84,8 @@ class Answer(NamedTuple):
 Fetch = Callable[[str], Answer]
 
 
-def fetch(url: str, timeout_seconds: float = 5.0) -> Answer:
-    """GET a URL on a new connection, which may reach another target.
+def fetch(url: str, timeout_seconds: float = 5.0, header: tuple[str, str] | None = None) -> Answer:
+    """GET a URL on a new connection, which may reach another target. ``header`` is sent too.
 
     A proxy from the environment is used, except for an address of this machine.
 
@@ -94,6 +94,7 @@ def fetch(url: str, timeout_seconds: float = 5.0) -> Answer:
     """
     identifier = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     headers = {"Connection": "close", "Cache-Control": "no-cache", "X-Amzn-Trace-Id": f"Root={identifier}"}
+    headers |= dict([header] if header else [])
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - from the inventory
 
     try:
@@ -136,7 +137,7 @@ def probe_version(
     result = Result()
     while True:
         result.attempts += 1
-        kind, wrong = _judged(url, expected, get)
+        kind, wrong = judged(url, expected, get)
         result.other_version_in_a_row = result.other_version_in_a_row + 1 if kind is Kind.OTHER_VERSION else 0
         result.seconds = clock() - started
         if wrong:
@@ -162,7 +163,7 @@ class Kind(Enum):
     NONE = auto()
 
 
-def _judged(url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
+def judged(url: str, expected: Expected, get: Fetch) -> tuple[Kind, str]:
     """Return what one answer shows, and what is wrong with it; empty if nothing is."""
     try:
         answer = get(url)

@@ -16,6 +16,8 @@ from fargate_ops.plugin.action import OperationsAction
 from fargate_ops.release.context import Context, Limits
 from fargate_ops.release.deadline import running_for
 from fargate_ops.release.ending import Failure
+from fargate_ops.release.stage_checks import HttpStageChecks
+from fargate_ops.release.strategy import Strategy
 from fargate_ops.release.verify import Settings as VerifySettings
 from fargate_ops.release.verify import Verifier
 from fargate_ops.state.ledger import actor
@@ -70,6 +72,8 @@ class ReleaseAction(OperationsAction):
         limits = dict(args["limits"])
         flow = float(limits.pop("flow"))
         clients, stack = self.session(), self.stack
+        strategy = Strategy.from_arguments(args["strategy"])
+        verify = VerifySettings.from_arguments(args["verify"])
         webhook = stack.get(Stack.slack_webhook_secret_arn, "")
         notifier = Notifier(Assignment(secret_arn=webhook, region=stack.region, log=args["notification_log"]))
         return Context(
@@ -90,10 +94,15 @@ class ReleaseAction(OperationsAction):
                 clients.client("elbv2"),
                 stack,
                 self.application,
-                VerifySettings.from_arguments(args["verify"]),
+                verify,
                 sleep=self.sleep,
             ).verify(subject),
+            checks=HttpStageChecks(
+                stack.get(Stack.public_url, ""), self.application, verify, strategy, sleep=self.sleep
+            ),
+            strategy=strategy,
             retry_command=f"make {self.retry_verb} ENV={self.environment}",
             logs_command=f"make logs ENV={self.environment}",
-            time_left=lambda: flow - running_for(playbook),
+            # A bake is no work: its time is not taken from the command's.
+            time_left=lambda: flow + strategy.seconds - running_for(playbook),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -37,6 +38,9 @@ from fargate_ops.release.journal import Entry, incarnation, is_in_service, secon
 from fargate_ops.release.operation import Operation
 from fargate_ops.release.plan import Plan, Revision, Situation, decide
 from fargate_ops.release.scaling_limits import capacity_now, set_limits
+from fargate_ops.release.service import is_staged
+from fargate_ops.release.strategy import ROLLING, Strategy, attached
+from fargate_ops.release.verify import Subject
 from fargate_ops.state.ledger import (
     History,
     Kind,
@@ -53,6 +57,8 @@ from fargate_ops.state.ledger import (
 )
 from fargate_ops.terraform.stack import Stack
 
+#: What happens once, before the first release that is not rolling.
+ATTACH = "attach the second target group and the listener rules, by a rolling deployment of the version that runs"
 #: The note of a failed first release.
 ZERO_TASKS = "This was the first release: there is nothing to return to. The service has zero tasks again."
 
@@ -426,13 +432,45 @@ class Releaser(Operation):
         if preview:
             count = "" if plan.desired_count is None else f" with {plan.desired_count} tasks"
             target = short(plan.revision) if plan.revision else "the revision to be registered"
-            self.c.say(f"would update {self.c.service} to {target}{count} and watch that deployment to its end")
+            if not self._strategy(plan).is_rolling and not attached(self.service.snapshot().service, self.c.stack):
+                self.c.say(f"would first {ATTACH}")
+            way = "" if self._strategy(plan).is_rolling else f" by {self._strategy(plan)}"
+            self.c.say(f"would update {self.c.service} to {target}{count}{way} and watch that deployment to its end")
             return True
-        deployment = self._resumed(plan) if plan.resumes else self._start(plan)
+        if not plan.resumes and not self._strategy(plan).is_rolling:
+            self._attach()
+        deployment, snapshot = self._resumed(plan) if plan.resumes else self._start(plan)
         what = f"the release of {self._name(plan)} ({deployment.revision_name})"
-        self.service.follow(deployment, what, lambda judgement: self._give_up(plan, deployment, judgement))
+        stages = self.service.stages(snapshot, deployment, self._verified(deployment), begun=plan.resumes)
+        give_up = partial(self._give_up, plan, deployment)
+        self.service.follow(deployment, what, give_up, stages)
+        if stages:
+            self.service.rest()
         self.acceptance.require_current_tasks(what)
         return not plan.resumes
+
+    def _strategy(self, plan: Plan) -> Strategy:
+        """Return the strategy of a release: a first one has nothing to shift from."""
+        return ROLLING if plan.first else self.c.strategy
+
+    def _attach(self) -> None:
+        """Attach the second target group, once, by a rolling deployment of what runs."""
+        self.guard.require_lock("The service was not touched.")
+        self.guard.require_time("The service was not touched.")
+        deployment = self.service.attach()
+        if deployment is None:
+            return
+        self.c.say(f"once, {ATTACH}")
+        what = f"a rolling deployment of {deployment.revision_name}, to attach the second target group,"
+
+        def give_up(judgement: Judgement) -> list[str]:
+            return self.service.until_rolled_back(deployment) if judgement.verdict is Verdict.FAILED else []
+
+        self.service.follow(deployment, what, give_up)
+
+    def _verified(self, deployment: Deployment) -> Subject:
+        """Return what the checks of the stages expect."""
+        return Subject(version=self.image.version, digest=self.image.digest, revision=deployment.revision)
 
     def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
         """Go back to the previous version. Return notes about it."""
@@ -443,19 +481,22 @@ class Releaser(Operation):
             return [ZERO_TASKS]
         # ECS has rolled back a deployment that it failed itself.
         ended = [] if judgement.verdict is Verdict.FAILED else [self.service.stop(deployment, plan.previous_revision)]
-        return ended + self.service.until_rolled_back(deployment)
+        ended += self.service.until_rolled_back(deployment)
+        self.service.rest()
+        return ended
 
-    def _resumed(self, plan: Plan) -> Deployment:
+    def _resumed(self, plan: Plan) -> tuple[Deployment, Snapshot]:
         for _ in range(CONSISTENCY_READS):  # an answer of ECS may be older than the plan
-            if deployment := self.service.watch.snapshot().deployment(str(plan.deployment)):
-                return deployment
+            snapshot = self.service.watch.snapshot()
+            if deployment := snapshot.deployment(str(plan.deployment)):
+                return deployment, snapshot
             self.c.sleep(CONSISTENCY_SECONDS)
         raise ReleaseError(
             f"{self.c.environment}: the deployment {plan.deployment} is gone.\nNext: {self.c.retry_command}",
             f"the deployment {plan.deployment} is gone",
         )
 
-    def _start(self, plan: Plan) -> Deployment:
+    def _start(self, plan: Plan) -> tuple[Deployment, Snapshot]:
         """Update the service. Check the lock before and after.
 
         A rollback may take the lock between the check and the update, and find nothing to undo yet. So this run checks
@@ -463,15 +504,19 @@ class Releaser(Operation):
         """
         self.guard.require_lock("The service was not touched.")
         self.guard.require_time("The service was not touched.")
-        updated = self.service.update(str(plan.revision), desired_count=plan.desired_count, force=plan.force)
+        updated = self.service.update(
+            str(plan.revision), desired_count=plan.desired_count, force=plan.force, strategy=self._strategy(plan)
+        )
         if self.guard.lost_lock():
-            self._undo(plan)
+            self._undo(plan, updated)
             self.guard.require_lock("Its update was taken back at once.")
-        return updated.primary
+        return updated.primary, updated
 
-    def _undo(self, plan: Plan) -> None:
+    def _undo(self, plan: Plan, updated: Snapshot) -> None:
         if plan.first:
             self.service.scale_to_zero()
+        elif is_staged(updated):
+            self.service.stop(updated.primary, plan.previous_revision)
         else:
             self.service.update(plan.previous_revision)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
@@ -11,12 +11,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from fargate_ops.ecs.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch
 from fargate_ops.ecs.tasks import short
+from fargate_ops.ecs.traffic import target_groups
 from fargate_ops.release.admin_task import AdminTasks
 from fargate_ops.release.context import Context, ReleaseError
 from fargate_ops.release.failure import FailureReports
 from fargate_ops.release.guard import Guard
 from fargate_ops.release.journal import Journal
 from fargate_ops.release.new_tasks import NewTasks
+from fargate_ops.release.stages import StrategyStages
+from fargate_ops.release.strategy import ROLLING, Name, Strategy, attached, load_balancers, name_in
+from fargate_ops.release.verify import Subject
 
 #: ECS creates a service deployment a moment before its deployment.
 SERVICE_DEPLOYMENT_EARLIER = timedelta(seconds=5)
@@ -41,7 +45,7 @@ class Service:
             self.c.clients.client("elbv2"),
             cluster=self.c.cluster,
             service=self.c.service,
-            target_group_arn=self.c.stack.target_group_arn,
+            target_groups=target_groups(self.c.stack),
             say=self.c.say,
             poll_seconds=self.c.limits.poll,
             sleep=self.c.sleep,
@@ -53,7 +57,15 @@ class Service:
 
     # -- updates -----------------------------------------------------------------------------------------------
 
-    def update(self, revision: str, *, desired_count: int | None = None, force: bool = False) -> Snapshot:
+    def update(
+        self,
+        revision: str,
+        *,
+        desired_count: int | None = None,
+        force: bool = False,
+        strategy: Strategy = ROLLING,
+        load_balancers: Sequence[Mapping[str, Any]] = (),
+    ) -> Snapshot:
         """Update the service to a revision. Return the update's own answer, whose deployments are never outdated.
 
         Unless forced, an update to the revision that PRIMARY runs starts no deployment:
@@ -67,6 +79,10 @@ class Service:
             request["desiredCount"] = desired_count
         if force:
             request["forceNewDeployment"] = True
+        if load_balancers:
+            request["loadBalancers"] = load_balancers
+        if configuration := strategy.deployment_configuration(self.c.stack):
+            request["deploymentConfiguration"] = configuration
         try:
             service = self._ecs.update_service(**request)["service"]
         except ClientError as error:
@@ -84,13 +100,50 @@ class Service:
             )
         return snapshot
 
+    def attach(self) -> Deployment | None:
+        """Attach the second target group and the listener rules, which every strategy but rolling needs.
+
+        Return the rolling deployment of the running revision that does it; None if they are attached. Before that, ECS
+        refuses another strategy:
+        https://docs.aws.amazon.com/AmazonECS/latest/developerguide/update-rolling-to-bluegreen.html
+        """
+        snapshot = self.snapshot()
+        if attached(snapshot.service, self.c.stack):
+            return None
+        balancers = load_balancers(snapshot.service, self.c.stack)
+        return self.update(snapshot.primary.revision, load_balancers=balancers).primary
+
+    def rest(self) -> None:
+        """Let the next deployment be a rolling one, whoever starts it: rotation-bot knows nothing of strategies.
+
+        An update of the ``deploymentConfiguration`` alone starts no deployment. An error is printed: the next release
+        sends its own.
+        """
+        snapshot = self.snapshot()
+        configuration = ROLLING.deployment_configuration(self.c.stack)
+        if not configuration or name_in(configuration_of(snapshot)) is Name.ROLLING:
+            return
+        try:
+            self._ecs.update_service(
+                cluster=self.c.cluster, service=self.c.service, deploymentConfiguration=configuration
+            )
+        except (ClientError, BotoCoreError) as error:
+            self.c.say(f"warning: the service keeps its strategy until the next release: {error}")
+
     def put_back(self, revision: str, previous: str, *, updated: bool = True) -> Deployment | None:
         """Update the service to ``previous`` if it runs ``revision``. Return the new deployment; None if there is none.
 
         For seconds after an update, ECS may still return ``previous``. So a service that may have been ``updated`` is
-        updated again, and the answer shows whether it ran ``revision``.
+        updated again, and the answer shows whether it ran ``revision``. ECS refuses a change of the strategy during a
+        deployment: one that is not rolling is stopped, which puts ``previous`` back without a new deployment.
         """
-        seen = self.snapshot().primary
+        snapshot = self.snapshot()
+        seen = snapshot.primary
+        if seen.rollout_state == "IN_PROGRESS" and is_staged(snapshot):
+            self.c.say(self.stop(seen, previous))
+            self.until_rolled_back(seen)
+            back = self.snapshot().primary
+            return None if back.id == seen.id else back
         if seen.revision != revision and not (updated and seen.revision == previous):
             return None
         try:
@@ -119,14 +172,36 @@ class Service:
                 self.c.say(f"ECS did not stop it: {error}")
             else:
                 return "It was stopped with a rollback."
+            ours = self._service_deployment(deployment)
+        if is_staged(self.snapshot()) and str(ours.get("status", "")).startswith("ROLLBACK_"):
+            return "ECS was undoing it already."
         # Refused, or not listed any more: an update to the previous revision always works.
-        ecs.update_service(cluster=self.c.cluster, service=self.c.service, taskDefinition=back_to)
+        self.update(back_to)
         return f"The service was pointed at {short(back_to)} again."
 
     # -- waits ------------------------------------------------------------------------------------------
 
-    def follow(self, deployment: Deployment, what: str, give_up: Callable[[Judgement], list[str]]) -> None:
-        """Wait until this deployment has succeeded.
+    def stages(
+        self, snapshot: Snapshot, deployment: Deployment, subject: Subject, *, begun: bool
+    ) -> StrategyStages | None:
+        """Return what follows the stages of a release's deployment, which has ``begun`` before this run, or has not.
+
+        None if it is rolling.
+        """
+        if not is_staged(snapshot):
+            return None
+        strategy = self.c.strategy.in_flight(configuration_of(snapshot))
+        find = partial(self._service_deployment_arn, deployment)
+        return StrategyStages(self.c, self._guard, strategy, deployment, subject, find, begun=begun)
+
+    def follow(
+        self,
+        deployment: Deployment,
+        what: str,
+        give_up: Callable[[Judgement], list[str]],
+        stages: StrategyStages | None = None,
+    ) -> None:
+        """Wait until this deployment has succeeded, with the ``stages`` of its strategy if it is not rolling.
 
         After a failure, ``give_up`` goes back to the previous version and returns notes about that.
 
@@ -134,12 +209,13 @@ class Service:
             ReleaseError: it did not succeed; with a report of the cause and of what serves now.
         """
         since = datetime.now(UTC)
-        limit = self._guard.within(self.c.limits.wait, keep=self.c.limits.rollback_wait)
+        limit = self.c.limits.wait + (stages.seconds if stages else 0.0)
+        limit = self._guard.within(limit, keep=self.c.limits.rollback_wait)
         self.c.say(f"watching {deployment.id} ({deployment.revision_name}), at most {limit:.0f} s")
         tasks = self._new_tasks(deployment)
         rolled_back = partial(self._rolled_back_by_ecs, deployment)
         judgement, _ = self.watch.until_done(
-            deployment.id, limit, tasks.look, since=deployment.created, rolled_back=rolled_back
+            deployment.id, limit, tasks.look, since=deployment.created, rolled_back=rolled_back, stages=stages
         )
         if judgement.verdict is Verdict.REPLACED and (reason := rolled_back()):
             judgement = Judgement(Verdict.FAILED, reason)
@@ -199,6 +275,9 @@ class Service:
             free=self._admin_tasks.free_connections,
         )
 
+    def _service_deployment_arn(self, deployment: Deployment) -> str:
+        return str(self._service_deployment(deployment).get("serviceDeploymentArn", ""))
+
     def _rolled_back_by_ecs(self, deployment: Deployment) -> str:
         """Return why ECS itself rolled this deployment back; empty if it did not.
 
@@ -228,3 +307,14 @@ class Service:
         # A later one with the same task definition is another. Ours is the first since its creation, if that is known.
         newest_first = sorted(mine, key=lambda item: item["createdAt"], reverse=since is None)
         return newest_first[0] if newest_first else {}
+
+
+def configuration_of(snapshot: Snapshot) -> Mapping[str, Any]:
+    """Return the service's ``deploymentConfiguration``, that of a deployment in progress if there is one."""
+    configuration: Mapping[str, Any] = snapshot.service.get("deploymentConfiguration") or {}
+    return configuration
+
+
+def is_staged(snapshot: Snapshot) -> bool:
+    """Return whether the strategy of the service, and of its deployment in progress, is not rolling."""
+    return name_in(configuration_of(snapshot)) is not Name.ROLLING

@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from fargate_ops.aws.clients import Clients
 from fargate_ops.ecs.rollout import Deployment
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, log_stream, private_address
+from fargate_ops.ecs.traffic import live_target_groups, target_health
 from fargate_ops.terraform.stack import Stack
 
 #: Number of concurrent requests.
@@ -63,7 +64,7 @@ def stale_tasks(clients: Clients, stack: Stack, primary: Deployment) -> list[Sta
         *(lambda arn=arn: _outdated(secrets, arn, tasks) for arn in _secrets(definition)),
     ]
     if primary.rollout_state == "COMPLETED":  # before, a task may not be registered yet
-        questions.append(lambda: _unregistered(elbv2, stack.target_group_arn, tasks))
+        questions.append(lambda: _unregistered(elbv2, stack, tasks))
 
     def ask(question: Callable[[], Staleness | None]) -> Staleness | None:
         try:
@@ -112,11 +113,12 @@ def _outdated(secrets: Any, arn: str, tasks: Sequence[Mapping[str, Any]]) -> Sta
     return Staleness(f"{name} has a new value since {put:%F %T %Z}, and {len(old)} tasks started before that", arn)
 
 
-def _unregistered(elbv2: Any, target_group: str, tasks: Sequence[Mapping[str, Any]]) -> Staleness | None:
-    health = elbv2.describe_target_health(TargetGroupArn=target_group)["TargetHealthDescriptions"]
-    known = {item["Target"]["Id"] for item in health}
+def _unregistered(elbv2: Any, stack: Stack, tasks: Sequence[Mapping[str, Any]]) -> Staleness | None:
+    groups = live_target_groups(elbv2, stack)
+    known = {item["Target"]["Id"] for item in target_health(elbv2, groups)["TargetHealthDescriptions"]}
     missing = [_id(task) for task in tasks if private_address(task) and private_address(task) not in known]
-    return Staleness(f"no target of {target_group.rsplit(':', 1)[-1]}: {', '.join(missing)}") if missing else None
+    names = " and ".join(group.rsplit(":", 1)[-1] for group in groups)
+    return Staleness(f"no target of {names}: {', '.join(missing)}") if missing else None
 
 
 def _id(task: Mapping[str, Any]) -> str:

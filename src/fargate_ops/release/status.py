@@ -18,6 +18,7 @@ from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.scaling import Registered, ScalableTarget
 from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
+from fargate_ops.ecs.traffic import target_groups, target_health
 from fargate_ops.ecs.zones import Shift, managed
 from fargate_ops.release.journal import incarnation
 from fargate_ops.release.measured import measured
@@ -130,8 +131,8 @@ def gather(
     """
     ecs, elbv2, s3 = clients.client("ecs"), clients.client("elbv2"), clients.client("s3")
     cluster, service = stack.cluster_name, stack.service_name
-    target_group = stack.target_group_arn
-    watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_group_arn=target_group, say=lambda _: None)
+    groups = target_groups(stack)
+    watch = Watch(ecs, elbv2, cluster=cluster, service=service, target_groups=groups, say=lambda _: None)
     cloudwatch = clients.client("cloudwatch")
     target = ScalableTarget(clients.client("application-autoscaling"), stack.scalable_target)
     with ThreadPoolExecutor(8) as pool:
@@ -139,10 +140,10 @@ def gather(
         history_ = pool.submit(_history, Ledger(s3, bucket, environment))
         lock_ = pool.submit(_lock, LockStore(s3, bucket, environment), machine, stale_after)
         tasks_ = pool.submit(lambda: describe_tasks(ecs, cluster, list_tasks(ecs, cluster, serviceName=service)))
-        targets_ = pool.submit(elbv2.describe_target_health, TargetGroupArn=target_group)
+        targets_ = pool.submit(target_health, elbv2, groups)
         alarms_ = pool.submit(_alarms, cloudwatch, stack.name_prefix)
         limits_ = pool.submit(_registered, target)
-        shift_ = pool.submit(_shift, clients, target_group)
+        shift_ = pool.submit(_shift, clients, stack.target_group_arn)
         snapshot = snapshot_.result()
         history, why_no_ledger = history_.result()
         keys = None if why_no_ledger else measured(history.releases, source, now)

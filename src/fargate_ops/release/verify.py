@@ -16,6 +16,7 @@ from fargate_ops.aws.retry import TransientErrors, retry
 from fargate_ops.core.application import Application
 from fargate_ops.ecs.rollout import Deployment, Snapshot, Watch
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address, short
+from fargate_ops.ecs.traffic import live_target_groups, target_groups, target_health
 from fargate_ops.release.http_probe import Expected, Fetch, Result, fetch, probe_version, readiness
 from fargate_ops.terraform.stack import Stack
 
@@ -91,7 +92,7 @@ class Verifier:
     ) -> None:
         self._ecs, self._elbv2 = ecs, elbv2
         self._cluster, self._service = stack.cluster_name, stack.service_name
-        self._target_group, self._url = stack.target_group_arn, stack.public_url
+        self._stack, self._url = stack, stack.public_url
         self._container, self._application, self._settings = stack.container_name, application, settings
         self._get, self._clock, self._sleep = get, clock, sleep
         self._watch = Watch(
@@ -99,7 +100,7 @@ class Verifier:
             elbv2,
             cluster=self._cluster,
             service=self._service,
-            target_group_arn=self._target_group,
+            target_groups=target_groups(stack),
             say=lambda _: None,
         )
 
@@ -181,7 +182,8 @@ class Verifier:
         tasks = describe_tasks(
             self._ecs, self._cluster, list_tasks(self._ecs, self._cluster, serviceName=self._service)
         )
-        health = self._elbv2.describe_target_health(TargetGroupArn=self._target_group)["TargetHealthDescriptions"]
+        live = live_target_groups(self._elbv2, self._stack)
+        health = target_health(self._elbv2, live)["TargetHealthDescriptions"]
         healthy = [item["Target"]["Id"] for item in health if item["TargetHealth"]["State"] == "healthy"]
         return why_not_alone(snapshot, tasks, healthy) or why_another_image(tasks, self._container, subject.digest)
 

@@ -141,6 +141,15 @@ class Stack(Values):
     log_group_name = Output(str)
     admin_log_group_name = Output(str)
     target_group_arn = Output(str)
+    #: Of a release that is not rolling: the second target group, both listener rules, ECS's role to shift the traffic.
+    alternate_target_group_arn = Output(str)
+    production_listener_rule_arn = Output(str)
+    test_listener_rule_arn = Output(str)
+    load_balancer_role_arn = Output(str)
+    #: The alarms that undo a release: those of the service, and those of each target group.
+    deployment_alarm_names = Output(_each(str))
+    release_gate_alarm_names = Output(_each(str))
+    app_deployment_maximum_percent = Output(int)
     alb_dns_name = Output(str)
     public_url = Output(str)
     private_subnet_ids = Output(_each(str))

@@ -185,7 +185,7 @@ def watch(script: Script, said: list[str], clock: Clock | None = None) -> Watch:
         script,
         cluster="c",
         service="app",
-        target_group_arn="tg",
+        target_groups=["tg"],
         say=said.append,
         poll_seconds=1,
         jitter=0,
@@ -218,7 +218,7 @@ def test_the_longer_a_look_takes_the_longer_the_rest(look_seconds: float, rest_s
         clock.sleep(seconds)
 
     script = Slow([deployment("2", "IN_PROGRESS", "PRIMARY")], [deployment("2", "COMPLETED", "PRIMARY")])
-    names = {"cluster": "c", "service": "app", "target_group_arn": "tg"}
+    names = {"cluster": "c", "service": "app", "target_groups": ["tg"]}
     Watch(script, script, **names, say=lambda _: None, poll_seconds=0.4, jitter=0, clock=clock, sleep=sleep).until_done(
         "2", 100
     )
@@ -233,7 +233,7 @@ def test_rests_differ_and_a_slow_pace_keeps_the_signs_of_life_and_the_limit() ->
         clock.sleep(seconds)
 
     script = Script([deployment("2", "IN_PROGRESS", "PRIMARY", pendingCount=2)])
-    names = {"cluster": "c", "service": "app", "target_group_arn": "tg"}
+    names = {"cluster": "c", "service": "app", "target_groups": ["tg"]}
     watching = Watch(script, script, **names, say=said.append, poll_seconds=4, clock=clock, sleep=sleep)
     judgement, _ = watching.until_done("2", 200)
     assert judgement.verdict is Verdict.TIMED_OUT

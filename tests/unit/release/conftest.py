@@ -29,6 +29,7 @@ from fargate_ops.release.context import Context, Limits
 from fargate_ops.release.ending import Failure
 from fargate_ops.release.release import Releaser
 from fargate_ops.release.rollback import Rollback, RollbackPlan
+from fargate_ops.release.strategy import ROLLING, Strategy
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Ledger, Release
 from fargate_ops.state.lock import LockStore
@@ -546,6 +547,23 @@ class FakeS3:
 
 
 @dataclass
+class FakeChecks:
+    """The checks of the stages: those that were made, and their results by stage; all others succeed."""
+
+    results: dict[str, Verification] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+
+    def test_traffic(self, subject: Subject) -> Verification:
+        self.made.append("test")
+        return self.results.get("test", VERIFIED)
+
+    def share(self, subject: Subject, percent: float, still: Callable[[], bool]) -> Verification:
+        self.made.append(f"{percent:g} %")
+        assert still()
+        return self.results.get(self.made[-1], VERIFIED)
+
+
+@dataclass
 class World:
     """Everything that a release interacts with. It also returns the clients."""
 
@@ -567,6 +585,8 @@ class World:
     verification: Verification = field(default_factory=lambda: VERIFIED)
     verified: list[Subject] = field(default_factory=list)
     application: Application = APPLICATION
+    strategy: Strategy = ROLLING
+    checks: FakeChecks = field(default_factory=lambda: FakeChecks())
     load_balancer: FakeLoadBalancer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -622,6 +642,8 @@ class World:
             notify=self.messages.append,
             sleep=self._sleep,
             verify=self._verify,
+            checks=self.checks,
+            strategy=self.strategy,
             retry_command="make deploy ENV=test",
             logs_command="make logs ENV=test",
             now=self.clock,

@@ -1314,7 +1314,7 @@ def test_events_are_told_in_their_order_since_the_update() -> None:
 
 def test_healthy_targets_are_not_told(world: World) -> None:
     world.ecs.service["runningCount"] = 2
-    assert target_lines(world.load_balancer, "tg") == []
+    assert target_lines(world.load_balancer, ["tg"]) == []
 
 
 def test_another_database_is_a_release_and_is_prepared_behind_the_same_host_too(

@@ -29,6 +29,26 @@ options:
       source: {type: str, required: true, choices: [public, targets], description: "How to verify."}
       answers: {type: int, required: true, description: "Correct answers in a row."}
       limit_seconds: {type: float, required: true, description: "Seconds to try."}
+  strategy:
+    description: The release strategy; only C(ecs_release) uses another one than rolling.
+    type: dict
+    required: true
+    suboptions:
+      name: {type: str, required: true, choices: [rolling, blue_green, canary, linear], description: "The strategy."}
+      canary_percent: {type: float, required: true, description: "Percent of the requests that a canary gets first."}
+      canary_minutes: {type: int, required: true, description: "Minutes at that percent."}
+      step_percent: {type: float, required: true, description: "Percent of the requests of a linear step."}
+      step_minutes: {type: int, required: true, description: "Minutes between two steps."}
+      bake_minutes: {type: int, required: true, description: "Minutes for which the old tasks run on."}
+      pause: {type: bool, required: true, description: "Whether to wait for C(make promote) before users get it."}
+      pause_minutes: {type: int, required: true, description: "Minutes after which ECS undoes a paused deployment."}
+      test_header: {type: dict, required: true, description: "C(name) and C(value) of test requests' header."}
+      smoke_checks:
+        description: Test requests, each with C(path), and C(status) and C(json) of its answer.
+        type: list
+        elements: dict
+        required: true
+      minute_seconds: {type: float, required: true, description: "Seconds of a minute; fewer on the local cloud."}
   failure:
     description: For the phase C(fail), the result of the failed task. With C(unverified), the release is left serving.
     type: dict
