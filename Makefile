@@ -58,7 +58,7 @@ export PYTHONPYCACHEPREFIX := $(VENV_PATH)/pycache
 
 # Make does not expand the user's text: it is passed on unchanged, as environment variables.
 TEXT := ARGS CMD DRILL FAMILY FILTER FOLLOW FORMAT METRICS ONLY OUTPUT PAGE PORT PYTHON RAW REQUEST ROUNDS SINCE VENV
-ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE WRITE ZONE CANCEL
+ONCE := NAME FROM REGION ACCOUNT ZONES DIR APP OVERWRITE WRITE ZONE CANCEL STRATEGY
 # Some shells set NAME by themselves, so these variables count only on the command line.
 $(foreach name,$(ONCE),$(if $(filter command,$(origin $(name))),,$(eval override $(name) :=)))
 $(foreach name,$(TEXT) $(ONCE),$(eval override export $(name) := $$(value $(name))))
@@ -77,7 +77,7 @@ os.execvp("ansible-playbook", ["ansible-playbook", *sys.argv[1:], *shlex.split(o
 endef
 PLAYBOOK = $(call playbook,$(ENV))
 
-VERBS := help deploy plan infra build release rollback status console settings verify bootstrap destroy drill incident incident-db zone-away restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
+VERBS := help deploy plan infra build release rollback promote abort status console settings verify bootstrap destroy drill incident incident-db zone-away restore rotate-secret cost-report up down logs run shell test-page unlock redeliver adopt new-app new-env doctor venv lock check test rehearse coverage mutation docs pictures bench
 .PHONY: $(VERBS)
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {print "\n" substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -90,13 +90,14 @@ help: ## Show this list
 	near = difflib.get_close_matches(verb, known, n=1) or ["help"]
 	sys.exit(f"There is no verb \"{verb}\". Nothing was done. Next: make {near[0]}")' "$@" $(VERBS)
 
-deploy plan infra build release rollback incident verify bootstrap doctor: $(VENV_READY)
-	@$(PLAYBOOK) playbooks/$@.yml
+deploy plan infra build release rollback promote abort incident verify bootstrap doctor: $(VENV_READY)
+	@$(PLAYBOOK) playbooks/$@.yml $(call passed,STRATEGY,release_strategy)
 
 ##@ Every day
 deploy:    ## Deploy infrastructure and image, release, and verify
 plan:      ## Print what Terraform would change
-release:   ## Release this commit's image (or ARGS='-e image_build_version=<hash>')
+release:   ## Release this commit's image (STRATEGY=canary; ARGS='-e image_build_version=<hash>')
+promote:   ## Continue a release that waits before users get it, or say when it ends
 infra:     ## Apply the infrastructure only
 build:     ## Build and push the image of this commit only
 verify:    ## Check everything that a release depends on
@@ -130,6 +131,7 @@ cost-report: $(VENV_READY) ## Report the month's cost, its causes and possible s
 
 ##@ Incident
 incident:  ## Name the cause of an alarm, with its evidence and the next command
+abort:     ## Stop the release in flight; the version before it serves alone again
 rollback:  ## Put the previous release back, at once (ARGS='-e rollback_to=<hash>')
 
 incident-db: $(VENV_READY) ## Diagnose exhausted database connections (ARGS='-e end_idle=true')

@@ -33,13 +33,15 @@ from fargate_ops.ecs.task_definition import (
 from fargate_ops.ecs.tasks import TaskError, TaskTimeoutError, short
 from fargate_ops.notify import slack
 from fargate_ops.release import ending, prepare_result
+from fargate_ops.release.abort import ZERO_TASKS
 from fargate_ops.release.context import CONSISTENCY_READS, CONSISTENCY_SECONDS, INSIST, Context, ReleaseError
+from fargate_ops.release.in_flight import InFlight
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
 from fargate_ops.release.plan import Plan, Revision, Situation, decide
 from fargate_ops.release.scaling_limits import capacity_now, set_limits
 from fargate_ops.release.service import is_staged
-from fargate_ops.release.strategy import ROLLING, Strategy, attached
+from fargate_ops.release.strategy import ROLLING, Strategy, attached, require_infrastructure
 from fargate_ops.release.verify import Subject
 from fargate_ops.state.ledger import (
     History,
@@ -59,8 +61,6 @@ from fargate_ops.terraform.stack import Stack
 
 #: What happens once, before the first release that is not rolling.
 ATTACH = "attach the second target group and the listener rules, by a rolling deployment of the version that runs"
-#: The note of a failed first release.
-ZERO_TASKS = "This was the first release: there is nothing to return to. The service has zero tasks again."
 
 
 class Releaser(Operation):
@@ -92,14 +92,17 @@ class Releaser(Operation):
         A deployment of exactly the wanted definition is left alone: the plan resumes it.
 
         Raises:
-            ReleaseError: the deployment in flight did not end in time.
+            ReleaseError: the deployment in flight did not end in time, or it waits and bakes at its own pace.
         """
         snapshot = self.service.watch.snapshot()
         primary = snapshot.primary
         self._keep_database_user_of(primary)
         wanted = canonical(service_definition(self.c.stack, self.c.application, self.settings, self.image))
         left = self._is_to_be_resumed(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
-        if primary.rollout_state == "IN_PROGRESS" and not left:
+        going = InFlight.read(self.c.clients, self.c.stack, self.c.strategy, snapshot) if is_staged(snapshot) else None
+        if going and not going.seen.goes_back and not left:
+            self.service.refuse_in_flight(going, self.journal.releases(snapshot))
+        if primary.rollout_state == "IN_PROGRESS" and (not left or (going and going.seen.goes_back)):
             in_flight = (
                 f"a deployment of {primary.revision_name} that this run did not start is in flight ({primary.id})"
             )
@@ -123,7 +126,7 @@ class Releaser(Operation):
                 self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
                 continue
             outcome, why = (
-                self.acceptance.outcome_of(release, snapshot) if in_service else _how_it_ended(release, snapshot)
+                self.acceptance.outcome_of(release, snapshot) if in_service else self._how_it_ended(release, snapshot)
             )
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
@@ -188,6 +191,8 @@ class Releaser(Operation):
         )
         if not self.c.application.admin_command:
             plan = replace(plan, prepare="")
+        if plan.needed and not self._strategy(plan).is_rolling:
+            require_infrastructure(self.c.strategy, self.c.stack)
         begun = plan.release in {release.id for release in history.releases}
         if plan.needed and not begun and not self.allow_rolled_back:
             self._refuse_rolled_back(situation, plan)
@@ -681,6 +686,15 @@ class Releaser(Operation):
                 raise
             return False
 
+    def _how_it_ended(self, release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
+        """Return how a release ended that is not in service and has no recorded end."""
+        for deployment in snapshot.deployments:
+            if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
+                return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"
+        if why := self.service.why_undone(release.revision, release.started):
+            return Outcome.FAILED, why
+        return Outcome.STOPPED, f"interrupted; the service runs {snapshot.primary.revision_name}"
+
     # -- what the phases share -----------------------------------------------------------------------------------
 
     def _definition(self, arn: str) -> dict[str, Any]:
@@ -724,11 +738,3 @@ class Releaser(Operation):
             definition_digest=plan.definition_digest,
         )
         self.journal.append(entry, outcome, why)
-
-
-def _how_it_ended(release: Release, snapshot: Snapshot) -> tuple[Outcome, str]:
-    """Return how a release ended that is not in service and has no recorded end."""
-    for deployment in snapshot.deployments:
-        if deployment.revision == release.revision and deployment.rollout_state == "FAILED":
-            return Outcome.FAILED, deployment.reason or "ECS gave it up while nobody watched"
-    return Outcome.STOPPED, f"interrupted; the service runs {snapshot.primary.revision_name}"

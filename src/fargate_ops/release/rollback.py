@@ -21,12 +21,14 @@ from fargate_ops.ecs.task_definition import READ_ONLY, canonical, database_of, d
 from fargate_ops.ecs.tasks import short
 from fargate_ops.notify import slack
 from fargate_ops.release import ending
+from fargate_ops.release.abort import Abort
 from fargate_ops.release.checks.checks import Place, check_registered
 from fargate_ops.release.checks.findings import Verdict as Found
 from fargate_ops.release.context import INSIST, ReleaseError
 from fargate_ops.release.journal import Entry, incarnation, seconds_since
 from fargate_ops.release.operation import Operation
 from fargate_ops.release.scaling_limits import set_limits
+from fargate_ops.release.service import is_staged
 from fargate_ops.state.ledger import (
     Kind,
     Outcome,
@@ -183,7 +185,8 @@ class RollbackPlan:
 
     ``uncertain``: update the service whatever ECS shows. Either it did not show the target in service, or another
     release began whose update it may not show yet. If nothing differs, the update changes nothing.
-    ``previous`` is the version that was in service, or its revision if the ledger does not know it.
+    ``previous`` is the version that was in service, or its revision if the ledger does not know it. ``stopped`` is the
+    release in flight that was stopped first.
     """
 
     release: str
@@ -197,6 +200,7 @@ class RollbackPlan:
     image: str
     schema_head: str | None
     previous: str
+    stopped: str = ""
 
     @property
     def name(self) -> str:
@@ -220,14 +224,14 @@ class Rollback(Operation):
         Raises:
             ReleaseError: there is nothing to go back to, or it cannot run; with the possible targets.
         """
-        snapshot = self.service.watch.snapshot()
+        snapshot, aborted = self._settled(preview)
         history = self.journal.history(snapshot)
         for item in history.unreadable:
             self.c.say(f"warning: {item}")
         releases, primary = history.releases, snapshot.primary
         stopped = self.guard.stopped_release()
         try:
-            target = choose(releases, primary, wanted, stopped_release=bool(stopped))
+            target = choose(releases, primary, wanted, stopped_release=bool(stopped or aborted))
         except Refusal as refusal:
             raise self._refused(str(refusal), releases) from None
         in_service = primary.revision == self._revision(releases, target)
@@ -253,6 +257,7 @@ class Rollback(Operation):
             image=seen.image,
             schema_head=target.schema_head,
             previous=self._previous(releases, primary),
+            stopped=aborted,
         )
         self._say_plan(plan, primary, stopped, preview)
         if others := other_definitions(releases, wanted, target):
@@ -265,6 +270,22 @@ class Rollback(Operation):
                 self._append(plan, snapshot, Outcome.IN_PROGRESS, self.c.why)
             self._record_intent(plan, releases, primary)
         return plan
+
+    def _settled(self, preview: bool) -> tuple[Snapshot, str]:
+        """Stop a release in flight that is not rolling: the requests go back at once, without a new deployment.
+
+        Return the service then, and the name of what was stopped; empty if nothing was.
+        """
+        snapshot = self.service.watch.snapshot()
+        if snapshot.primary.rollout_state != "IN_PROGRESS" or not is_staged(snapshot):
+            return snapshot, ""
+        if preview:
+            self.c.say(f"would first stop the deployment of {snapshot.primary.revision_name}")
+            return snapshot, ""
+        stopped = Abort(self.c).stop(snapshot)
+        for note in stopped.notes:
+            self.c.say(f"warning: {note}")
+        return self.service.snapshot(), stopped.name
 
     @staticmethod
     def _is_to_be_confirmed(releases: Sequence[Release], target: Release, wanted: str) -> bool:
@@ -479,6 +500,8 @@ class Rollback(Operation):
     def done(self, plan: RollbackPlan, *, preview: bool = False) -> command.Outcome:
         """Return the outcome of a success."""
         what, forward = f"{plan.name} serves; there was nothing to roll back", ""
+        if plan.stopped:
+            what = f"{plan.name} serves; {plan.stopped} was stopped"
         if plan.needed and not preview:
             again = f"make release ENV={self.c.environment}"
             forward = f"commit a fix, then {again}; {plan.previous} as it is: {again} {INSIST}"

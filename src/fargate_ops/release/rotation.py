@@ -26,8 +26,10 @@ from fargate_ops.ecs.tasks import TaskError, short
 from fargate_ops.notify import slack
 from fargate_ops.release import ending, prepare_result
 from fargate_ops.release.context import ReleaseError
+from fargate_ops.release.in_flight import InFlight
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
+from fargate_ops.release.service import is_staged
 from fargate_ops.state.ledger import (
     Outcome,
     Release,
@@ -149,6 +151,10 @@ class Rotation(Operation):
         primary = snapshot.primary
         if primary.rollout_state != "IN_PROGRESS":
             return snapshot
+        if is_staged(snapshot):
+            going = InFlight.read(self.c.clients, self.c.stack, self.c.strategy, snapshot)
+            if going and not going.seen.goes_back:
+                self.service.refuse_in_flight(going, self.journal.releases(snapshot))
         in_flight = f"a deployment of {primary.revision_name} is in flight ({primary.id})"
         if preview:
             self.c.say(f"{in_flight}: would wait for it to end")

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from fargate_ops.ecs import service_deployments
 from fargate_ops.ecs.rollout import Deployment, Failures, Judgement, Snapshot, Verdict, Watch
 from fargate_ops.ecs.tasks import short
 from fargate_ops.ecs.traffic import target_groups
@@ -16,11 +17,13 @@ from fargate_ops.release.admin_task import AdminTasks
 from fargate_ops.release.context import Context, ReleaseError
 from fargate_ops.release.failure import FailureReports
 from fargate_ops.release.guard import Guard
+from fargate_ops.release.in_flight import InFlight
 from fargate_ops.release.journal import Journal
 from fargate_ops.release.new_tasks import NewTasks
 from fargate_ops.release.stages import StrategyStages
 from fargate_ops.release.strategy import ROLLING, Name, Strategy, attached, load_balancers, name_in
 from fargate_ops.release.verify import Subject
+from fargate_ops.state.ledger import Release
 
 #: ECS creates a service deployment a moment before its deployment.
 SERVICE_DEPLOYMENT_EARLIER = timedelta(seconds=5)
@@ -142,6 +145,7 @@ class Service:
         if seen.rollout_state == "IN_PROGRESS" and is_staged(snapshot):
             self.c.say(self.stop(seen, previous))
             self.until_rolled_back(seen)
+            self.rest()
             back = self.snapshot().primary
             return None if back.id == seen.id else back
         if seen.revision != revision and not (updated and seen.revision == previous):
@@ -178,6 +182,22 @@ class Service:
         # Refused, or not listed any more: an update to the previous revision always works.
         self.update(back_to)
         return f"The service was pointed at {short(back_to)} again."
+
+    def refuse_in_flight(self, going: InFlight, releases: Sequence[Release]) -> None:
+        """Stop a command that would interfere with a release which is not rolling and not over.
+
+        Raises:
+            ReleaseError: with who began it, when it ends, and the commands that end it earlier.
+        """
+        begun = next((item for item in reversed(releases) if item.revision == going.deployment.revision), None)
+        name, environment = begun.name if begun else going.deployment.revision_name, self.c.environment
+        by = f" of {begun.by} since {begun.started.astimezone():%F %T}" if begun else ""
+        promote = f"make promote ENV={environment}, which continues it; or " if going.seen.pause else ""
+        raise ReleaseError(
+            f"{environment}: the release {name}{by} is not over: {going.line}; {going.end}. Nothing was changed.\n"
+            f"Next: {promote}make abort ENV={environment}, which undoes it; or wait, then {self.c.retry_command}",
+            f"the release {name} is not over",
+        )
 
     # -- waits ------------------------------------------------------------------------------------------
 
@@ -217,7 +237,7 @@ class Service:
         judgement, _ = self.watch.until_done(
             deployment.id, limit, tasks.look, since=deployment.created, rolled_back=rolled_back, stages=stages
         )
-        if judgement.verdict is Verdict.REPLACED and (reason := rolled_back()):
+        if judgement.verdict is Verdict.REPLACED and not judgement.known and (reason := rolled_back()):
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
@@ -275,6 +295,14 @@ class Service:
             free=self._admin_tasks.free_connections,
         )
 
+    def why_undone(self, revision: str, since: datetime) -> str:
+        """Return why ECS undid the deployment of a revision that began then or later; empty if it did not."""
+        ours = self._first_service_deployment(revision, since)
+        if not str(ours.get("status", "")).startswith("ROLLBACK_"):
+            return ""
+        found = service_deployments.describe(self._ecs, ours["serviceDeploymentArn"])
+        return found.cause if found else ""
+
     def _service_deployment_arn(self, deployment: Deployment) -> str:
         return str(self._service_deployment(deployment).get("serviceDeploymentArn", ""))
 
@@ -289,13 +317,17 @@ class Service:
         return str(ours.get("statusReason") or "ECS rolled the deployment back")
 
     def _service_deployment(self, deployment: Deployment) -> Mapping[str, Any]:
-        """Return the service deployment of this deployment, found by task definition and time; empty if unknown.
+        """Return the service deployment of this deployment; empty if unknown."""
+        return self._first_service_deployment(deployment.revision, deployment.created)
+
+    def _first_service_deployment(self, revision: str, created: datetime | None) -> Mapping[str, Any]:
+        """Return the service deployment of a revision that was created then; empty if unknown.
 
         The newest one may be somebody else's, and ours may not be listed yet.
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html
         https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServiceRevisions.html
         """
-        since = deployment.created - SERVICE_DEPLOYMENT_EARLIER if deployment.created else None
+        since = created - SERVICE_DEPLOYMENT_EARLIER if created else None
         listed = self._ecs.list_service_deployments(cluster=self.c.cluster, service=self.c.service, maxResults=10)
         found = [item for item in listed["serviceDeployments"] if since is None or item["createdAt"] >= since]
         if not found:
@@ -303,7 +335,7 @@ class Service:
         targets = [item["targetServiceRevisionArn"] for item in found]
         described = self._ecs.describe_service_revisions(serviceRevisionArns=targets)["serviceRevisions"]
         revisions = {item["serviceRevisionArn"]: item["taskDefinition"] for item in described}
-        mine = [item for item in found if revisions.get(item["targetServiceRevisionArn"]) == deployment.revision]
+        mine = [item for item in found if revisions.get(item["targetServiceRevisionArn"]) == revision]
         # A later one with the same task definition is another. Ours is the first since its creation, if that is known.
         newest_first = sorted(mine, key=lambda item: item["createdAt"], reverse=since is None)
         return newest_first[0] if newest_first else {}

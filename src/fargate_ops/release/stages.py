@@ -173,10 +173,11 @@ def continue_paused(ecs: Any, seen: ServiceDeployment) -> bool:
 def undone_at(seen: ServiceDeployment) -> str:
     """Return when ECS undoes a paused deployment by itself, as a part of a sentence."""
     expires = seen.pause.expires if seen.pause else None
-    return f"; ECS undoes it at {_clock_time(expires)}" if expires else ""
+    return f"; ECS undoes it at {clock_time(expires)}" if expires else ""
 
 
-def _clock_time(moment: datetime) -> str:
+def clock_time(moment: datetime) -> str:
+    """Return a time of this machine's zone."""
     return f"{moment.astimezone():%H:%M:%S}"
 
 
@@ -193,7 +194,7 @@ def describe(
     if seen.stage in STARTING:
         return f"the new tasks start for {strategy.name}"
     if seen.stage in SHIFTING and percent:
-        wait = strategy.minutes_after(percent)
+        wait = strategy.minutes_at(percent)
         bake = f", bake {f'{min(minutes, wait)} of ' if minutes else 'of '}{wait} min" if wait else ""
         return f"{percent:g} % of the requests go to {name}{bake}"
     if seen.stage == CLEANING:

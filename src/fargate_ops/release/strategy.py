@@ -81,26 +81,25 @@ class Strategy:
         return self.name is Name.ROLLING
 
     @property
-    def shares(self) -> list[float]:
-        """Return the percents of the requests that the new version gets, one after the other."""
+    def steps(self) -> list[tuple[float, int]]:
+        """Return the percents that the new version gets, in order, each with the minutes that ECS waits at it."""
+        if self.is_rolling:
+            return []
+        last = (100.0, self.bake_minutes)
         if self.name is Name.CANARY:
-            return [self.canary_percent, 100.0]
+            return [(self.canary_percent, self.canary_minutes), last]
         if self.name is Name.LINEAR:
-            steps = (round(number * self.step_percent, 1) for number in count(1))
-            return [*takewhile(lambda share: share < 100, steps), 100.0]
-        return [100.0]
+            shares = (round(number * self.step_percent, 1) for number in count(1))
+            return [*((share, self.step_minutes) for share in takewhile(lambda share: share < 100, shares)), last]
+        return [last]
 
-    def minutes_after(self, share: float) -> int:
-        """Return how many minutes ECS waits at a share before the next one, or before the old tasks stop."""
-        if share >= 100:
-            return self.bake_minutes
-        return self.canary_minutes if self.name is Name.CANARY else self.step_minutes
+    def minutes_at(self, share: float) -> int:
+        """Return how many minutes ECS waits at a share."""
+        return sum(minutes for percent, minutes in self.steps if percent == share)
 
     def minutes_left(self, share: float = 0.0) -> int:
-        """Return how many minutes follow from the begin of a share on, without a pause. A rolling one has none."""
-        if self.is_rolling:
-            return 0
-        return sum(self.minutes_after(item) for item in self.shares if item >= share)
+        """Return how many minutes ECS waits from the begin of a share on, without a pause."""
+        return sum(minutes for percent, minutes in self.steps if percent >= share)
 
     @property
     def seconds(self) -> float:
@@ -168,8 +167,8 @@ class Strategy:
         return {}
 
     def __str__(self) -> str:
-        shares = " %, ".join(f"{share:g}" for share in self.shares)
-        return self.name if self.is_rolling else f"{self.name} ({shares} %)"
+        shares = dict.fromkeys(f"{share:g} %" for share, _ in self.steps)
+        return f"{self.name} ({', '.join(shares)})" if shares else self.name
 
 
 #: How a first release, a rollback, a rotation and every way back update the service.
@@ -201,7 +200,7 @@ def require_infrastructure(strategy: Strategy, stack: Stack) -> None:
             f"The strategy {strategy.name} needs infrastructure that {stack.environment} does not have yet: "
             f"{', '.join(missing)}. Nothing was changed.",
             "release_strategy",
-            f"make deploy ENV={stack.environment}, with release_strategy: rolling",
+            f"make deploy ENV={stack.environment}",
         )
 
 

@@ -97,6 +97,21 @@ OUTPUTS: dict[str, Any] = {
     "cpu_architecture": "X86_64",
 }
 STACK = Stack(OUTPUTS, "test")
+#: The same environment with what every strategy but rolling needs.
+GROUP, ALTERNATE = "arn:tg", "arn:tg-b"
+WITH_STRATEGIES = Stack(
+    {
+        **OUTPUTS,
+        "alternate_target_group_arn": ALTERNATE,
+        "production_listener_rule_arn": "arn:rule/production",
+        "test_listener_rule_arn": "arn:rule/test",
+        "load_balancer_role_arn": "arn:aws:iam::000000000000:role/load-balancer",
+        "deployment_alarm_names": ["test-errors-5xx"],
+        "release_gate_alarm_names": [f"test-gate-{group}-{what}" for group in "ab" for what in ("5xx", "p99")],
+        "app_deployment_maximum_percent": 200,
+    },
+    "test",
+)
 #: The same environment without a database.
 WITHOUT_DATABASE = Stack(
     {name: value for name, value in OUTPUTS.items() if not name.startswith(("admin_", "app_database", "database"))},
@@ -155,6 +170,10 @@ class FakeEcs:
     #: So many calls of DescribeServices still return the state before the last update.
     stale_looks: int = 0
     before: dict[str, Any] = field(default_factory=dict)
+    #: The weights of the production rule, the target group of the new tasks, and the hooks that were continued.
+    weights: dict[str, int] = field(default_factory=lambda: {GROUP: 100, ALTERNATE: 0})
+    green: str = ALTERNATE
+    continued: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         placeholder = self._add({"family": f"{PREFIX}-placeholder", "containerDefinitions": [{"name": "api"}]})
@@ -166,6 +185,8 @@ class FakeEcs:
             "desiredCount": 0,
             "runningCount": 0,
             "events": [],
+            "loadBalancers": [{"targetGroupArn": GROUP, "containerName": "api", "containerPort": 8000}],
+            "deploymentConfiguration": {},
             "deployments": [self._deployment("ecs-svc/0", placeholder, 0, "COMPLETED")],
         }
 
@@ -231,6 +252,8 @@ class FakeEcs:
                 "status": "IN_PROGRESS",
                 "createdAt": self.primary["createdAt"],
                 "targetServiceRevisionArn": arn,
+                "targetServiceRevision": {"arn": arn},
+                "deploymentConfiguration": self.service["deploymentConfiguration"],
                 **changes,
             }
         )
@@ -244,6 +267,23 @@ class FakeEcs:
         failed.update(runningCount=0, pendingCount=0)
         back = self._deployment("ecs-svc/back", before["taskDefinition"], self.service["desiredCount"], "IN_PROGRESS")
         self.service["deployments"] = [back, failed]
+
+    @property
+    def strategy(self) -> str:
+        return str(self.service["deploymentConfiguration"].get("strategy", "ROLLING"))
+
+    def go_back(self, reason: str = "stopped by a user", *alarms: str) -> None:
+        """Undo a deployment that is not rolling: the requests go back, and the tasks before it are PRIMARY again."""
+        self.service_deployments[-1] |= {
+            "status": "ROLLBACK_SUCCESSFUL",
+            "rollback": {"reason": reason},
+            "alarms": {"triggeredAlarmNames": list(alarms)},
+            "lifecycleHookDetails": [],
+        }
+        blue = next(item for item in self.service["deployments"] if item["status"] == "ACTIVE")
+        blue["status"] = "PRIMARY"
+        self.service["deployments"] = [blue]
+        self.weights = {group: 0 if group == self.green else 100 for group in self.weights}
 
     # -- the API ---------------------------------------------------------------------------------------------------
 
@@ -271,12 +311,19 @@ class FakeEcs:
 
     def update_service(self, **request: Any) -> dict[str, Any]:
         self._may("UpdateService")
+        self._may_have_strategy(request)
         self.updates.append(request)
         self.before = copy.deepcopy(self.service)
+        self.service["deploymentConfiguration"] = request.get(
+            "deploymentConfiguration", self.service["deploymentConfiguration"]
+        )
+        attaches = "loadBalancers" in request and request["loadBalancers"] != self.service["loadBalancers"]
+        if attaches:
+            self.service["loadBalancers"] = request["loadBalancers"]
         if "desiredCount" in request:
             self.service["desiredCount"] = request["desiredCount"]
         wanted = request.get("taskDefinition", self.primary["taskDefinition"])
-        if wanted != self.primary["taskDefinition"] or request.get("forceNewDeployment"):
+        if wanted != self.primary["taskDefinition"] or request.get("forceNewDeployment") or attaches:
             self.primary["status"] = "ACTIVE"
             new = self._deployment(f"ecs-svc/{len(self.updates)}", wanted, self.service["desiredCount"], "IN_PROGRESS")
             self.service["deployments"].insert(0, new)
@@ -284,13 +331,32 @@ class FakeEcs:
                 self.note()
         return {"service": copy.deepcopy(self.service)}
 
-    def list_service_deployments(self, **_: Any) -> dict[str, Any]:
-        return {"serviceDeployments": self.service_deployments}
+    def list_service_deployments(self, *, status: Sequence[str] = (), **_: Any) -> dict[str, Any]:
+        found = [item for item in self.service_deployments if not status or item["status"] in status]
+        return {"serviceDeployments": copy.deepcopy(found)}
+
+    def describe_service_deployments(self, *, serviceDeploymentArns: list[str]) -> dict[str, Any]:
+        found = [item for item in self.service_deployments if item["serviceDeploymentArn"] in serviceDeploymentArns]
+        return {"serviceDeployments": copy.deepcopy(found)}
+
+    def continue_service_deployment(self, *, serviceDeploymentArn: str, hookId: str, action: str) -> dict[str, Any]:
+        self._may("ContinueServiceDeployment")
+        record = self.service_deployments[-1]
+        (hook,) = record["lifecycleHookDetails"]
+        assert (serviceDeploymentArn, hookId, action) == (record["serviceDeploymentArn"], hook["hookId"], "CONTINUE")
+        hook["status"] = "SUCCEEDED"
+        self.continued.append(hookId)
+        return {}
 
     def describe_service_revisions(self, *, serviceRevisionArns: list[str]) -> dict[str, Any]:
         return {
             "serviceRevisions": [
-                {"serviceRevisionArn": arn, "taskDefinition": self.revisions[arn]} for arn in serviceRevisionArns
+                {
+                    "serviceRevisionArn": arn,
+                    "taskDefinition": self.revisions[arn],
+                    "resolvedConfiguration": {"loadBalancers": [{"targetGroupArn": self.green}]},
+                }
+                for arn in serviceRevisionArns
             ]
         }
 
@@ -298,6 +364,10 @@ class FakeEcs:
         self._may("StopServiceDeployment")
         assert stopType == "ROLLBACK"
         self.stopped_deployments.append(serviceDeploymentArn)
+        if self.strategy != "ROLLING":
+            self.go_back()
+            self.rollout = []
+            return {}
         self.roll_back()
         self.rollout = [FakeEcs.complete]
         return {}
@@ -346,6 +416,15 @@ class FakeEcs:
         for arn, item in self.definitions.items():
             if item["family"].startswith(familyPrefix) and arn not in self.deregistered:
                 yield {"taskDefinitionArns": [arn]}
+
+    def _may_have_strategy(self, request: dict[str, Any]) -> None:
+        """Refuse what ECS refuses: a strategy without its target groups, and a change of it during a deployment."""
+        configuration = request.get("deploymentConfiguration", self.service["deploymentConfiguration"])
+        strategy = configuration.get("strategy", "ROLLING")
+        if strategy != "ROLLING" and "advancedConfiguration" not in self.service["loadBalancers"][0]:
+            raise client_error("UpdateService", "advancedConfiguration is required", "InvalidParameterException")
+        if strategy != self.strategy and self.primary["rolloutState"] == "IN_PROGRESS":
+            raise client_error("UpdateService", "a deployment is in progress", "InvalidParameterException")
 
     # -- how it works ----------------------------------------------------------------------------------------------
 
@@ -397,7 +476,14 @@ class FakeLoadBalancer:
     ecs: FakeEcs
     descriptions: list[dict[str, Any]] | None = None
 
-    def describe_target_health(self, **_: Any) -> dict[str, Any]:
+    def describe_rules(self, *, RuleArns: list[str]) -> dict[str, Any]:
+        assert RuleArns == ["arn:rule/production"]
+        groups = [{"TargetGroupArn": group, "Weight": weight} for group, weight in self.ecs.weights.items()]
+        return {"Rules": [{"Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]}]}
+
+    def describe_target_health(self, *, TargetGroupArn: str = GROUP, **_: Any) -> dict[str, Any]:
+        if TargetGroupArn != max(self.ecs.weights, key=self.ecs.weights.__getitem__):
+            return {"TargetHealthDescriptions": []}
         if self.descriptions is not None:
             return {"TargetHealthDescriptions": self.descriptions}
         addresses = [private_address(task) for task in self.ecs.tasks.values() if task["lastStatus"] == "RUNNING"]

@@ -1,0 +1,501 @@
+"""Releases by canary, linear and blue/green against a small ECS: what is sent, checked and undone at each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fargate_ops.core.outcome import Kind
+from fargate_ops.core.problem import ProblemError
+from fargate_ops.release.context import ReleaseError
+from fargate_ops.release.plan import Plan
+from fargate_ops.release.release import Releaser
+from fargate_ops.release.strategy import Name, SmokeCheck, Strategy
+from fargate_ops.release.verify import Subject, Verdict, Verification
+from fargate_ops.state.ledger import Outcome
+from tests.unit.release.conftest import (
+    ALTERNATE,
+    GROUP,
+    STACK,
+    WITH_STRATEGIES,
+    FakeEcs,
+    World,
+    client_error,
+    failed,
+    plain,
+)
+
+if TYPE_CHECKING:
+    from tests.unit.release.conftest import Step
+
+CANARY = Strategy(
+    name=Name.CANARY, canary_percent=10, canary_minutes=5, bake_minutes=3, pause_minutes=60, test_header=("X-Test", "1")
+)
+LINEAR = replace(CANARY, name=Name.LINEAR, step_percent=40, step_minutes=2)
+BLUE_GREEN = replace(CANARY, name=Name.BLUE_GREEN)
+WRONG = Verification(verdict=Verdict.WRONG, reason="HTTP 500")
+UNSEEN = Verification(verdict=Verdict.UNVERIFIED, reason="no answer")
+
+
+def outcomes(world: World) -> list[tuple[str, Outcome]]:
+    return [(release.version, release.outcome) for release in world.releases]
+
+
+def nothing(_: FakeEcs) -> None:
+    """Change nothing."""
+
+
+def stage(name: str, percent: int | None = None) -> Step:
+    """Return a step: the deployment is at a stage, and the new tasks' target group gets so many percent."""
+
+    def step(ecs: FakeEcs) -> None:
+        ecs.service_deployments[-1]["lifecycleStage"] = name
+        if percent is not None:
+            ecs.weights = {group: percent if group == ecs.green else 100 - percent for group in ecs.weights}
+
+    return step
+
+
+def paused(ecs: FakeEcs) -> None:
+    stage("POST_TEST_TRAFFIC_SHIFT")(ecs)
+    hook = {"hookId": "hook-1", "targetType": "PAUSE", "status": "AWAITING_ACTION"}
+    ecs.service_deployments[-1]["lifecycleHookDetails"] = [hook]
+
+
+#: What happens at each look, from the update of a canary on.
+SHIFTED = [
+    stage("SCALE_UP"),
+    stage("TEST_TRAFFIC_SHIFT"),
+    paused,
+    stage("PRODUCTION_TRAFFIC_SHIFT", 10),
+    stage("PRODUCTION_TRAFFIC_SHIFT", 100),
+    stage("BAKE_TIME"),
+    stage("CLEAN_UP"),
+    FakeEcs.complete,
+]
+
+
+@pytest.fixture
+def world() -> World:
+    """An environment with a successful release, whose next ones are canaries; the second target group is attached."""
+    world = World(stack=WITH_STRATEGIES)
+    world.released("aaa")
+    world.strategy = CANARY
+    attach(world)
+    world.ecs.updates.clear()
+    return world
+
+
+def attach(world: World) -> None:
+    world.releaser().service.attach()
+    world.ecs.complete()
+
+
+def planned(releaser: Releaser) -> Plan:
+    releaser.settle()
+    plan, _ = releaser.register(releaser.plan())
+    return plan
+
+
+def updating(releaser: Releaser, steps: list[Any]) -> Plan:
+    """Run a release up to the end of its update. The steps follow each other from the update on."""
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.prepare(plan)
+    ecs = releaser.ecs
+    update = ecs.update_service
+
+    def then_steps(**request: Any) -> Any:
+        if request.get("taskDefinition") == plan.revision:
+            ecs.rollout = steps
+        return update(**request)
+
+    ecs.update_service = then_steps
+    try:
+        if plan.resumes:
+            ecs.rollout = steps
+        releaser.update(plan)
+    finally:
+        ecs.update_service = update
+    return plan
+
+
+def failing(world: World, steps: list[Any], version: str = "bad", **context: Any) -> tuple[ReleaseError, Any]:
+    """Run a release that fails, and record it as the role does. Return its error and how it ended."""
+    releaser = world.releaser(version, **context)
+    with pytest.raises(ReleaseError) as failure:
+        updating(releaser, steps)
+    plan = releaser.plan() if not world.releases else None
+    assert plan is None
+    return failure.value, failure.value.outcome("test")
+
+
+# -- what is sent -----------------------------------------------------------------------------------------------------
+
+
+def test_a_rolling_release_sends_the_settings_that_terraform_made(world: World) -> None:
+    world.strategy = Strategy()
+    world.released("bbb")
+    (update,) = world.ecs.updates
+    assert update["deploymentConfiguration"] == {
+        "strategy": "ROLLING",
+        "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+        "minimumHealthyPercent": 100,
+        "maximumPercent": 200,
+        "alarms": {"alarmNames": ["test-errors-5xx"], "enable": True, "rollback": True},
+        "lifecycleHooks": [],
+    }
+    assert "loadBalancers" not in update
+
+
+def test_without_alarms_none_is_watched() -> None:
+    stack = replace(WITH_STRATEGIES, values={**WITH_STRATEGIES.values, "deployment_alarm_names": []})
+    alarms = Strategy().deployment_configuration(stack)["alarms"]
+    assert alarms == {"alarmNames": [], "enable": False, "rollback": False}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "own"),
+    [
+        (CANARY, {"canaryConfiguration": {"canaryPercent": 10, "canaryBakeTimeInMinutes": 5}}),
+        (LINEAR, {"linearConfiguration": {"stepPercent": 40, "stepBakeTimeInMinutes": 2}}),
+        (BLUE_GREEN, {}),
+    ],
+)
+def test_another_strategy_sends_its_shift_its_gates_and_a_pause_for_the_checks(
+    strategy: Strategy, own: dict[str, Any]
+) -> None:
+    sent = strategy.deployment_configuration(WITH_STRATEGIES)
+    assert {name: sent[name] for name in sent if name.endswith("Configuration")} == own
+    assert (sent["strategy"], sent["bakeTimeInMinutes"]) == (strategy.name.upper(), 3)
+    assert sent["alarms"]["alarmNames"] == [
+        "test-errors-5xx",
+        "test-gate-a-5xx",
+        "test-gate-a-p99",
+        "test-gate-b-5xx",
+        "test-gate-b-p99",
+    ]
+    (hook,) = sent["lifecycleHooks"]
+    assert (hook["targetType"], hook["lifecycleStages"]) == ("PAUSE", ["POST_TEST_TRAFFIC_SHIFT"])
+    assert hook["timeoutConfiguration"] == {"timeoutInMinutes": 60, "action": "ROLLBACK"}
+
+
+def test_a_stack_from_before_there_were_strategies_is_sent_nothing_new(world: World) -> None:
+    world.stack, world.strategy = STACK, Strategy()
+    world.released("bbb")
+    assert "deploymentConfiguration" not in world.ecs.updates[-1]
+
+
+def test_a_stack_from_before_there_were_strategies_refuses_another_one(world: World) -> None:
+    world.stack = STACK
+    with pytest.raises(ProblemError, match="needs infrastructure that test does not have yet: alternate_target") as no:
+        updating(world.releaser("bbb"), [])
+    assert no.value.problem.next_step == "make deploy ENV=test"
+    assert world.ecs.updates == []
+
+
+def test_the_first_release_is_rolling() -> None:
+    world = World(stack=WITH_STRATEGIES, strategy=CANARY)
+    world.released("aaa")
+    assert [item["deploymentConfiguration"]["strategy"] for item in world.ecs.updates] == ["ROLLING"]
+
+
+def test_a_rollback_is_rolling(world: World) -> None:
+    updating(world.releaser("bbb"), SHIFTED)
+    releaser = world.releaser("bbb")
+    world.ecs.rollout = []
+    releaser.settle()
+    world.rolled_back()
+    assert world.ecs.updates[-1]["deploymentConfiguration"]["strategy"] == "ROLLING"
+
+
+# -- attaching --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare() -> World:
+    """An environment whose service has one target group."""
+    world = World(stack=WITH_STRATEGIES)
+    world.released("aaa")
+    world.strategy = CANARY
+    world.ecs.updates.clear()
+    return world
+
+
+def test_the_first_canary_attaches_the_second_group_by_a_rolling_deployment_of_what_runs(bare: World) -> None:
+    running = bare.ecs.primary["taskDefinition"]
+    bare.ecs.rollout = [nothing] * 4 + [FakeEcs.complete]
+    updating(bare.releaser("bbb"), SHIFTED)
+    attaching, canary = bare.ecs.updates[:2]
+    assert attaching["taskDefinition"] == running
+    assert attaching["deploymentConfiguration"]["strategy"] == "ROLLING"
+    (balancer,) = attaching["loadBalancers"]
+    assert balancer["targetGroupArn"] == GROUP
+    assert balancer["advancedConfiguration"] == {
+        "alternateTargetGroupArn": ALTERNATE,
+        "productionListenerRule": "arn:rule/production",
+        "testListenerRule": "arn:rule/test",
+        "roleArn": "arn:aws:iam::000000000000:role/load-balancer",
+    }
+    assert canary["deploymentConfiguration"]["strategy"] == "CANARY"
+    assert bare.text.index("once, attach the second target group") < bare.text.index("10 % of the requests")
+
+
+def test_what_is_attached_is_not_attached_again(world: World) -> None:
+    updating(world.releaser("bbb"), SHIFTED)
+    assert [update for update in world.ecs.updates if "loadBalancers" in update] == []
+
+
+def test_a_run_that_died_while_it_attached_is_continued(bare: World) -> None:
+    bare.releaser("bbb").service.attach()
+    bare.ecs.rollout = [nothing, FakeEcs.complete]
+    updating(bare.releaser("bbb"), SHIFTED)
+    assert [update for update in bare.ecs.updates if "loadBalancers" in update] == bare.ecs.updates[:1]
+    assert [item["deploymentConfiguration"]["strategy"] for item in bare.ecs.updates][:2] == ["ROLLING", "CANARY"]
+
+
+def test_a_failure_to_attach_leaves_what_runs(bare: World) -> None:
+    running = bare.ecs.primary["taskDefinition"]
+    bare.ecs.rollout = [nothing] * 4 + [lambda ecs: ecs.roll_back(), FakeEcs.complete]
+    error, _ = failing(bare, [])
+    assert "to attach the second target group, failed: circuit breaker triggered" in plain(error)
+    assert (len(bare.ecs.updates), bare.ecs.primary["taskDefinition"]) == (1, running)
+
+
+def test_a_preview_says_what_it_would_attach_and_shift(bare: World) -> None:
+    releaser = bare.releaser("bbb")
+    assert releaser.update(planned(releaser), preview=True)
+    assert "would first attach the second target group" in bare.text
+    assert "by canary (10 %, 100 %) and watch that deployment to its end" in bare.text
+    assert bare.ecs.updates == []
+
+
+# -- stages -----------------------------------------------------------------------------------------------------------
+
+
+def test_test_traffic_is_checked_before_any_user_and_then_each_share(world: World) -> None:
+    releaser = world.releaser("bbb")
+    plan = updating(releaser, SHIFTED)
+    releaser.succeed(plan)
+    assert world.checks.made == ["test", "10 %", "100 %"]
+    assert world.ecs.continued == ["hook-1"]
+    assert outcomes(world)[-1] == ("bbb", Outcome.SUCCEEDED)
+    name = "settlement-test:2"
+    said = [line.partition("s  ")[2].partition(" · ")[0] for line in world.said if " · new " in line]
+    assert said == [
+        "the new tasks start for canary",
+        f"only test requests get {name}",
+        f"paused: only test requests get {name}",
+        f"10 % of the requests go to {name}, bake 1 of 5 min",
+        f"100 % of the requests go to {name}, bake 1 of 3 min",
+        f"all requests go to {name}, and the old tasks stop",
+        f"all requests go to {name}, and the old tasks stop",
+    ]
+
+
+def test_afterwards_any_other_deployment_is_rolling(world: World) -> None:
+    updating(world.releaser("bbb"), SHIFTED)
+    assert world.ecs.strategy == "ROLLING"
+    assert set(world.ecs.updates[-1]) == {"cluster", "service", "deploymentConfiguration"}
+
+
+def test_each_step_of_a_linear_release_is_checked(world: World) -> None:
+    world.strategy = LINEAR
+    shift = [stage("PRODUCTION_TRAFFIC_SHIFT", percent) for percent in (40, 80, 100)]
+    updating(world.releaser("bbb"), [paused, *shift, FakeEcs.complete])
+    assert world.checks.made == ["test", "40 %", "80 %", "100 %"]
+    assert "80 % of the requests go to settlement-test:2, bake 1 of 2 min" in world.text
+
+
+def test_completed_is_no_success_before_ecs_says_so(world: World) -> None:
+    def completed_but_not_over(ecs: FakeEcs) -> None:
+        FakeEcs.complete(ecs)
+        ecs.service_deployments[-1]["status"] = "IN_PROGRESS"
+
+    error, _ = failing(
+        world,
+        [
+            *SHIFTED[:-1],
+            completed_but_not_over,
+            lambda ecs: ecs.service_deployments[-1].update(status="ROLLBACK_IN_PROGRESS", statusReason="an alarm"),
+        ],
+    )
+    assert "an alarm" in plain(error)
+
+
+def test_wrong_test_traffic_undoes_it_before_any_user(world: World) -> None:
+    before = world.ecs.primary["taskDefinition"]
+    world.checks.results["test"] = WRONG
+    error, end = failing(world, SHIFTED)
+    assert "before any user got settlement-test:2: HTTP 500" in plain(error)
+    assert end.cause == "before any user got settlement-test:2: HTTP 500"
+    assert len(world.ecs.stopped_deployments) == 1
+    assert (world.ecs.continued, world.ecs.weights) == ([], {GROUP: 100, ALTERNATE: 0})
+    assert (world.ecs.primary["taskDefinition"], world.ecs.strategy) == (before, "ROLLING")
+
+
+def test_a_wrong_share_undoes_it(world: World) -> None:
+    world.checks.results["10 %"] = WRONG
+    error, _ = failing(world, SHIFTED)
+    assert "at 10 % of the requests: HTTP 500" in plain(error)
+    assert len(world.ecs.stopped_deployments) == 1
+    assert world.ecs.weights == {GROUP: 100, ALTERNATE: 0}
+
+
+def test_what_this_machine_cannot_see_undoes_nothing(world: World) -> None:
+    world.checks.results = {"test": UNSEEN, "10 %": UNSEEN, "100 %": UNSEEN}
+    updating(world.releaser("bbb"), SHIFTED)
+    assert world.ecs.stopped_deployments == []
+    assert world.text.count("not verified: no answer") == 3
+
+
+def test_a_gate_is_named_as_the_cause(world: World) -> None:
+    world.logs.streams["api/api/"] = ["ERROR something else"]
+    releaser = world.releaser("bad")
+    fire = [*SHIFTED[:4], lambda ecs: ecs.go_back("a CloudWatch alarm was detected", "test-gate-b-5xx")]
+    plan = planned(releaser)
+    releaser.begin(plan)
+    world.ecs.rollout = [nothing, *fire]
+    with pytest.raises(ReleaseError) as failure:
+        releaser.update(plan)
+    end = releaser.end(plan, replace(failed("x"), outcome=failure.value.outcome("test"), reason=failure.value.reason))
+    assert end.cause == "a CloudWatch alarm was detected: test-gate-b-5xx in ALARM"
+    assert end.kind is Kind.FAILED_AND_UNDONE
+    assert outcomes(world)[-1] == ("bad", Outcome.FAILED)
+    assert world.ecs.stopped_deployments == []
+
+
+def test_tasks_that_never_become_healthy_are_stopped_by_the_wait(world: World) -> None:
+    error, _ = failing(world, [stage("SCALE_UP")], wait=-1)
+    assert "its tasks were not healthy within -1 s" in plain(error)
+    assert len(world.ecs.stopped_deployments) == 1
+    assert world.ecs.weights == {GROUP: 100, ALTERNATE: 0}
+
+
+def test_a_bake_is_not_limited_by_the_wait_for_the_tasks(world: World) -> None:
+    updating(world.releaser("bbb", wait=0.01), [stage("SCALE_UP"), paused, *SHIFTED[3:]])
+    assert world.ecs.stopped_deployments == []
+
+
+def test_a_deployment_that_ecs_does_not_list_yet_is_followed(world: World) -> None:
+    record: list[Any] = []
+
+    def hidden(ecs: FakeEcs) -> None:
+        record.append(ecs.service_deployments.pop())
+
+    def shown(ecs: FakeEcs) -> None:
+        ecs.service_deployments.append(record.pop())
+
+    updating(world.releaser("bbb"), [hidden, nothing, shown, *SHIFTED])
+    assert world.checks.made == ["test", "10 %", "100 %"]
+
+
+# -- the pause --------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_waits_for_a_person(world: World) -> None:
+    world.strategy = replace(BLUE_GREEN, pause=True)
+    promoted: Callable[[FakeEcs], Any] = lambda ecs: ecs.continue_service_deployment(  # noqa: E731
+        serviceDeploymentArn=ecs.service_deployments[-1]["serviceDeploymentArn"], hookId="hook-1", action="CONTINUE"
+    )
+    updating(world.releaser("bbb"), [paused, nothing, nothing, promoted, *SHIFTED[4:]])
+    assert world.text.count("no user gets settlement-test:2 before make promote ENV=test; make abort ENV=test") == 1
+    assert world.checks.made == ["test", "100 %"]
+
+
+def test_a_pause_that_somebody_continued_meanwhile_is_no_failure(world: World) -> None:
+    world.ecs.refuse["ContinueServiceDeployment"] = client_error("ContinueServiceDeployment", "not waiting")
+
+    def continued(subject: Subject) -> Verification:
+        world.ecs.service_deployments[-1]["lifecycleHookDetails"] = []
+        return Verification(verdict=Verdict.VERIFIED, reason="right")
+
+    world.checks.test_traffic = continued  # type: ignore[method-assign]
+    updating(world.releaser("bbb"), SHIFTED)
+    assert world.checks.made == ["10 %", "100 %"]
+
+
+# -- interruptions ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stages", range(1, len(SHIFTED)))
+def test_a_run_that_died_at_any_stage_is_continued(world: World, stages: int) -> None:
+    died = world.releaser("bbb")
+    plan = planned(died)
+    died.begin(plan)
+    died.service.update(str(plan.revision), strategy=CANARY)
+    for step in SHIFTED[:stages]:
+        step(world.ecs)
+    releaser = world.releaser("bbb")
+    again = updating(releaser, SHIFTED[stages:])
+    assert again.resumes
+    releaser.succeed(again)
+    assert outcomes(world)[-1] == ("bbb", Outcome.SUCCEEDED)
+    assert len(world.releases) == 2
+    assert [update for update in world.ecs.updates if "taskDefinition" in update] == world.ecs.updates[:1]
+    assert (world.ecs.strategy, world.ecs.stopped_deployments) == ("ROLLING", [])
+
+
+def test_what_a_gate_undid_while_nobody_watched_is_recorded_and_released_anew(world: World) -> None:
+    died = world.releaser("bbb")
+    plan = planned(died)
+    died.begin(plan)
+    died.service.update(str(plan.revision), strategy=CANARY)
+    world.ecs.go_back("a CloudWatch alarm was detected", "test-gate-b-p99")
+    world.releaser("bbb").settle()
+    world.ecs.service_deployments[-1]["createdAt"] -= timedelta(minutes=1)
+    updating(world.releaser("bbb"), SHIFTED)
+    first = world.releases[1]
+    assert (first.outcome, first.why) == (Outcome.FAILED, "a CloudWatch alarm was detected: test-gate-b-p99 in ALARM")
+
+
+def test_a_failure_of_this_machine_in_a_bake_undoes_it(world: World) -> None:
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.service.update(str(plan.revision), strategy=CANARY)
+    stage("PRODUCTION_TRAFFIC_SHIFT", 10)(world.ecs)
+    end = releaser.end(plan, failed("the disk is full"))
+    assert len(world.ecs.stopped_deployments) == 1
+    assert end.kind is Kind.FAILED_AND_UNDONE
+    assert world.ecs.weights == {GROUP: 100, ALTERNATE: 0}
+    assert world.ecs.strategy == "ROLLING"
+
+
+def test_the_arguments_of_the_role_make_a_strategy() -> None:
+    arguments = {
+        "name": "canary",
+        "canary_percent": 10.0,
+        "canary_minutes": 5,
+        "step_percent": 20.0,
+        "step_minutes": 5,
+        "bake_minutes": 3,
+        "pause": False,
+        "pause_minutes": 60,
+        "test_header": {"name": "X-Test", "value": 1},
+        "smoke_checks": [{"path": "/ready"}, {"path": "/about", "status": 404, "json": {"a": 1}}],
+        "minute_seconds": 5.0,
+    }
+    strategy = Strategy.from_arguments(arguments)
+    assert (strategy.name, strategy.test_header, strategy.seconds) == (Name.CANARY, ("X-Test", "1"), 40)
+    assert strategy.smoke_checks == (SmokeCheck("/ready"), SmokeCheck("/about", 404, {"a": 1}))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "shares", "minutes"),
+    [
+        (Strategy(), [], 0),
+        (BLUE_GREEN, [100], 3),
+        (CANARY, [10, 100], 8),
+        (replace(CANARY, canary_percent=100), [100], 8),
+        (LINEAR, [40, 80, 100], 7),
+        (replace(LINEAR, step_percent=33.3), [33.3, 66.6, 99.9, 100], 9),
+        (replace(LINEAR, step_percent=50), [50, 100], 5),
+    ],
+)
+def test_the_wait_grows_by_the_strategy_s_minutes(strategy: Strategy, shares: list[float], minutes: int) -> None:
+    assert (list(dict(strategy.steps)), strategy.minutes_left()) == (shares, minutes)
