@@ -96,7 +96,7 @@ deploy plan infra build release rollback promote abort incident verify bootstrap
 ##@ Every day
 deploy:    ## Deploy infrastructure and image, release, and verify
 plan:      ## Print what Terraform would change
-release:   ## Release this commit's image (STRATEGY=canary; ARGS='-e image_build_version=<hash>')
+release:   ## Release this commit (STRATEGY=canary; ARGS='-e image_build_version=<hash>')
 promote:   ## Continue a release that waits before users get it, or say when it ends
 infra:     ## Apply the infrastructure only
 build:     ## Build and push the image of this commit only

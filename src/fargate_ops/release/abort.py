@@ -1,6 +1,7 @@
 """Abort: stop the deployment in flight, whatever its strategy, and wait until the version before it serves alone.
 
-If the strategy is not rolling, StopServiceDeployment gives the requests back by a change of weights. AWS documents no time:
+Unless the strategy is rolling, StopServiceDeployment gives the requests back by a change of weights. AWS documents no
+time for that:
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stop-service-deployment.html
 """
 
@@ -67,8 +68,7 @@ class Abort(Operation):
     def stop(self, snapshot: Snapshot) -> Stopped:
         """Stop the deployment in flight, record that, and wait until the version before it serves alone.
 
-        It is recorded once ECS has accepted it: a run that dies in between leaves a release without an end, which the next
-        command records.
+        It is recorded once ECS has accepted it. If this run dies in between, the next command records the end.
         """
         self.guard.require_lock("The service was not touched.")
         primary = snapshot.primary

@@ -224,22 +224,29 @@ class Rollback(Operation):
         Raises:
             ReleaseError: there is nothing to go back to, or it cannot run; with the possible targets.
         """
-        snapshot, aborted = self._settled(preview)
+        snapshot, aborted = self.service.watch.snapshot(), ""
+        staged = snapshot.primary.rollout_state == "IN_PROGRESS" and is_staged(snapshot)
         history = self.journal.history(snapshot)
         for item in history.unreadable:
             self.c.say(f"warning: {item}")
-        releases, primary = history.releases, snapshot.primary
+        releases = history.releases
         stopped = self.guard.stopped_release()
         try:
-            target = choose(releases, primary, wanted, stopped_release=bool(stopped or aborted))
+            target = choose(releases, snapshot.primary, wanted, stopped_release=bool(stopped) or staged)
         except Refusal as refusal:
             raise self._refused(str(refusal), releases) from None
-        in_service = primary.revision == self._revision(releases, target)
+        revision = self._revision(releases, target)
+        runs = {item.revision for item in snapshot.deployments if staged or item.status == "PRIMARY"}
         seen = self._examine(releases, target)
-        if seen.absent and not in_service:
+        if seen.absent and revision not in runs:
             raise self._refused("\n".join(seen.absent), releases)
         for warning in (*seen.absent, *seen.unknown):
             self.c.say(f"warning: {warning}")
+        if staged:
+            snapshot, aborted = self._stop(snapshot, preview=preview)
+            releases = self.journal.releases(snapshot)
+        primary = snapshot.primary
+        in_service = primary.revision == revision
         definition_digest = target.definition_digest
         if definition_digest is None and seen.definition:  # a release from before it was recorded
             definition_digest = digest(canonical(seen.definition))
@@ -271,17 +278,16 @@ class Rollback(Operation):
             self._record_intent(plan, releases, primary)
         return plan
 
-    def _settled(self, preview: bool) -> tuple[Snapshot, str]:
+    def _stop(self, snapshot: Snapshot, *, preview: bool) -> tuple[Snapshot, str]:
         """Stop a release in flight that is not rolling: the requests go back at once, without a new deployment.
 
-        Return the service then, and the name of what was stopped; empty if nothing was.
+        Return the service then, or as it would be, and the name of what was stopped.
         """
-        snapshot = self.service.watch.snapshot()
-        if snapshot.primary.rollout_state != "IN_PROGRESS" or not is_staged(snapshot):
-            return snapshot, ""
         if preview:
             self.c.say(f"would first stop the deployment of {snapshot.primary.revision_name}")
-            return snapshot, ""
+            kept = [item for item in snapshot.service["deployments"] if item["status"] != "PRIMARY"]
+            deployments = [{**item, "status": "PRIMARY"} for item in kept[:1]]
+            return replace(snapshot, service={**snapshot.service, "deployments": deployments}), ""
         stopped = Abort(self.c).stop(snapshot)
         for note in stopped.notes:
             self.c.say(f"warning: {note}")

@@ -157,6 +157,7 @@ TEXT = """x 'it'"s $HOME $$ $(touch pwned) `touch pwned` \\" \\ #{{ 1 + 1 }} %d 
         ("new-env", "ACCOUNT", "environment_folder_account_id", TEXT),
         ("new-env", "ZONES", "environment_folder_zones", TEXT),
         ("zone-away", "ZONE", "zone_away_zone", TEXT),
+        ("release", "STRATEGY", "release_strategy", TEXT),
         ("zone-away", "CANCEL", "zone_away_cancel", TEXT),
     ],
 )

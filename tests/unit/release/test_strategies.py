@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fargate_ops.core.outcome import Kind
 from fargate_ops.core.problem import ProblemError
+from fargate_ops.release.abort import Abort
 from fargate_ops.release.context import ReleaseError
 from fargate_ops.release.plan import Plan
+from fargate_ops.release.promote import Promote
 from fargate_ops.release.release import Releaser
+from fargate_ops.release.rotation import Rotation
 from fargate_ops.release.strategy import Name, SmokeCheck, Strategy
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Outcome
+from fargate_ops.state.lock import Lock
 from tests.unit.release.conftest import (
     ALTERNATE,
     GROUP,
@@ -499,3 +503,228 @@ def test_the_arguments_of_the_role_make_a_strategy() -> None:
 )
 def test_the_wait_grows_by_the_strategy_s_minutes(strategy: Strategy, shares: list[float], minutes: int) -> None:
     assert (list(dict(strategy.steps)), strategy.minutes_left()) == (shares, minutes)
+
+
+# -- somebody else's release in flight --------------------------------------------------------------------------------
+
+
+def begun(world: World, version: str = "bbb", at: Step = SHIFTED[3]) -> Plan:
+    """Begin a canary whose run died, and bring it to a stage."""
+    releaser = world.releaser(version)
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.service.update(str(plan.revision), strategy=CANARY)
+    at(world.ecs)
+    return plan
+
+
+def test_another_release_is_refused_while_one_bakes(world: World) -> None:
+    begun(world)
+    with pytest.raises(ReleaseError) as refusal:
+        world.releaser("ccc").settle()
+    said = plain(refusal.value)
+    assert said.startswith("test: the release bbb of ann@laptop since 20")
+    assert "is not over: 10 % of the requests go to settlement-test:2, bake of 5 min; it ends by " in said
+    assert said.endswith(
+        "Nothing was changed.\nNext: make abort ENV=test, which undoes it; or wait, then make deploy ENV=test"
+    )
+    assert refusal.value.outcome("test").kind is Kind.REFUSED
+    assert len(world.ecs.updates) == 1
+
+
+def test_the_refusal_names_the_command_that_continues_a_pause(world: World) -> None:
+    begun(world, at=paused)
+    with pytest.raises(ReleaseError, match=r"Next: make promote ENV=test, which continues it; or make abort ENV=test"):
+        world.releaser("ccc").settle()
+
+
+def test_a_release_waits_for_one_that_ecs_undoes(world: World) -> None:
+    begun(world)
+    world.ecs.service_deployments[-1]["status"] = "ROLLBACK_IN_PROGRESS"
+    world.ecs.rollout = [nothing, nothing, lambda ecs: ecs.go_back("an alarm")]
+    world.releaser("bbb").settle()
+    assert world.releases[-1].outcome is Outcome.FAILED
+
+
+def test_a_rotation_is_refused_while_a_release_bakes(world: World) -> None:
+    begun(world)
+    with pytest.raises(ReleaseError, match="is not over: 10 % of the requests"):
+        Rotation(world.context()).plan(0)
+
+
+# -- abort and rollback -----------------------------------------------------------------------------------------------
+
+
+def abort(world: World, **context: Any) -> tuple[bool, Any]:
+    return Abort(world.context(**context)).run()
+
+
+@pytest.mark.parametrize("at", [SHIFTED[0], paused, SHIFTED[3], SHIFTED[5]])
+def test_an_abort_gives_all_requests_back(world: World, at: Step) -> None:
+    before = world.ecs.primary["taskDefinition"]
+    begun(world, at=at)
+    changed, end = abort(world)
+    assert changed
+    assert len(world.ecs.stopped_deployments) == 1
+    assert world.ecs.weights == {GROUP: 100, ALTERNATE: 0}
+    assert (world.ecs.primary["taskDefinition"], world.ecs.strategy) == (before, "ROLLING")
+    assert (world.releases[-1].outcome, world.releases[-1].why) == (Outcome.STOPPED, "stopped by ann@laptop: test")
+    assert plain(end.what) == "bbb was stopped; settlement-test:1 (aaa), 2 tasks serves"
+    assert world.notified[-1].startswith("test: release of bbb was stopped")
+    assert [item for item in world.ecs.updates if "taskDefinition" in item] == world.ecs.updates[:1]
+
+
+def test_an_abort_stops_a_rolling_release_too(world: World) -> None:
+    releaser = world.releaser("bbb")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.service.update(str(plan.revision))
+    changed, _ = abort(world)
+    assert changed
+    assert (len(world.ecs.stopped_deployments), world.releases[-1].outcome) == (1, Outcome.STOPPED)
+
+
+def test_an_abort_without_a_release_changes_nothing(world: World) -> None:
+    changed, end = abort(world)
+    assert (changed, end.what, world.ecs.updates) == (False, "nothing was in flight", [])
+
+
+def test_an_abort_finds_a_release_that_ecs_does_not_show_yet(world: World) -> None:
+    begun(world)
+    world.ecs.stale_looks = 2
+    assert abort(world)[0]
+    assert world.ecs.weights == {GROUP: 100, ALTERNATE: 0}
+
+
+def test_an_abort_of_a_first_release_leaves_zero_tasks() -> None:
+    world = World(stack=WITH_STRATEGIES)
+    releaser = world.releaser("aaa")
+    plan = planned(releaser)
+    releaser.begin(plan)
+    releaser.service.update(str(plan.revision), desired_count=2)
+    _, end = abort(world)
+    assert world.ecs.service["desiredCount"] == 0
+    assert "there is nothing to return to" in end.what
+
+
+def test_an_abort_that_is_not_over_in_time_is_a_failure(world: World) -> None:
+    begun(world)
+    world.ecs.stop_service_deployment = lambda **_: {}  # type: ignore[method-assign]
+    with pytest.raises(ReleaseError, match=r"bbb.* was stopped, and is not undone yet: The rollback did not complete"):
+        abort(world, rollback_wait=0)
+    assert world.releases[-1].outcome is Outcome.STOPPED
+
+
+def test_the_preview_of_an_abort_stops_nothing(world: World) -> None:
+    begun(world)
+    changed, end = Abort(world.context()).run(preview=True)
+    assert (changed, end.what) == (True, "would stop the deployment of settlement-test:2")
+    assert world.ecs.stopped_deployments == []
+
+
+def etag_of(world: World) -> str | None:
+    found = world.lock.read()
+    return found.etag if found else None
+
+
+def test_the_release_that_is_aborted_says_who_stopped_it(world: World) -> None:
+    def stolen(ecs: FakeEcs) -> None:
+        now = datetime.now(UTC)
+        lock = Lock(holder="else", machine="m", pid=1, owner="bob", purpose="Abort", started=now, heartbeat=now)
+        world.lock.swap(lock, etag_of(world))
+        ecs.go_back("stopped by a user")
+
+    now = datetime.now(UTC)
+    world.lock.swap(
+        Lock(holder="me", machine="m", pid=2, owner="ann", purpose="Release", started=now, heartbeat=now), None
+    )
+    error, end = failing(world, [*SHIFTED[:4], stolen], holder="me")
+    assert "failed: stopped: " in plain(error)
+    assert "bob" in end.cause
+    assert world.ecs.stopped_deployments == []
+
+
+def test_a_rollback_in_a_bake_gives_the_requests_back_and_goes_no_further(world: World) -> None:
+    world.strategy = Strategy()
+    world.released("bbb")
+    world.strategy = CANARY
+    before = world.ecs.primary["taskDefinition"]
+    begun(world, "ccc")
+    updates = [item for item in world.ecs.updates if "taskDefinition" in item]
+    rollback = world.rollback()
+    plan = rollback.plan()
+    assert (plan.version, plan.needed) == ("bbb", False)
+    assert not rollback.update(plan)
+    rollback.succeed(plan)
+    assert plain(rollback.done(plan).what) == "bbb serves; ccc was stopped"
+    assert world.ecs.primary["taskDefinition"] == before
+    assert [item for item in world.ecs.updates if "taskDefinition" in item] == updates
+    assert outcomes(world)[-1] == ("ccc", Outcome.STOPPED)
+
+
+def test_a_rollback_in_a_bake_to_an_older_version_goes_there(world: World) -> None:
+    world.strategy = Strategy()
+    world.released("bbb")
+    world.strategy = CANARY
+    begun(world, "ccc")
+    assert world.rolled_back("settlement-test:1").needed
+    assert world.ecs.updates[-1]["deploymentConfiguration"]["strategy"] == "ROLLING"
+    assert outcomes(world)[-1] == ("aaa", Outcome.SUCCEEDED)
+
+
+def test_an_impossible_rollback_in_a_bake_stops_nothing(world: World) -> None:
+    begun(world)
+    with pytest.raises(ReleaseError, match=r"The ledger knows no release eeee\. Nothing was changed\."):
+        world.rollback().plan("eeee")
+    assert world.ecs.stopped_deployments == []
+
+
+def test_the_preview_of_a_rollback_in_a_bake_stops_nothing(world: World) -> None:
+    begun(world)
+    world.rollback().plan(preview=True)
+    assert "would first stop the deployment of settlement-test:2" in world.text
+    assert world.ecs.stopped_deployments == []
+
+
+# -- promote ----------------------------------------------------------------------------------------------------------
+
+
+def promote(world: World, **run: Any) -> tuple[bool, Any]:
+    return Promote(world.context()).run(**run)
+
+
+def test_promote_continues_a_pause_after_a_check(world: World) -> None:
+    begun(world, at=paused)
+    changed, end = promote(world)
+    assert (changed, world.checks.made, world.ecs.continued) == (True, ["test"], ["hook-1"])
+    assert plain(end.what) == "users get bbb"
+
+
+def test_promote_refuses_what_test_requests_do_not_get(world: World) -> None:
+    begun(world, at=paused)
+    world.checks.results["test"] = WRONG
+    with pytest.raises(ReleaseError, match=r"is not promoted: HTTP 500\. Nothing was changed\.\nNext: make abort"):
+        promote(world)
+    assert world.ecs.continued == []
+
+
+def test_the_preview_of_promote_continues_nothing(world: World) -> None:
+    begun(world, at=paused)
+    assert promote(world, preview=True)[0]
+    assert world.ecs.continued == []
+
+
+def test_promote_says_when_a_bake_ends(world: World) -> None:
+    begun(world)
+    updated = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    world.ecs.service_deployments[-1]["updatedAt"] = updated
+    changed, end = promote(world)
+    ends = f"{(updated + timedelta(minutes=8)).astimezone():%H:%M:%S}"
+    assert not changed
+    assert plain(end.what) == (
+        f"bbb does not wait: 10 % of the requests go to settlement-test:2, bake of 5 min; it ends by {ends}"
+    )
+
+
+def test_promote_without_a_release_changes_nothing(world: World) -> None:
+    assert promote(world)[1].what == "nothing waits for make promote"
