@@ -129,7 +129,7 @@ class HttpStageChecks:
             return f"no answer ({getattr(error, 'reason', error)})"
         if answer.status != check.status:
             return f"HTTP {answer.status}, and not {check.status}"
-        if check.json is None:
+        if not check.json:
             return ""
         try:
             said = json.loads(answer.body)

@@ -20,9 +20,12 @@ from fargate_ops.ecs.schedule import Capacity, capacity_at, next_change
 from fargate_ops.ecs.tasks import describe_tasks, list_tasks, private_address
 from fargate_ops.ecs.traffic import target_groups, target_health
 from fargate_ops.ecs.zones import Shift, managed
+from fargate_ops.release.in_flight import InFlight
 from fargate_ops.release.journal import incarnation
 from fargate_ops.release.measured import measured
 from fargate_ops.release.rollback import Refusal, choose
+from fargate_ops.release.service import is_staged
+from fargate_ops.release.strategy import ROLLING
 from fargate_ops.state.four_keys import DEFINITIONS, FourKeys
 from fargate_ops.state.ledger import (
     History,
@@ -82,6 +85,7 @@ class Status:
     ``alarms`` are all of the environment's, each with ``name``, ``state`` and ``since``; None, with a warning, if
     CloudWatch did not return them. ``max_connections`` is None without a database. ``four_keys`` is None if the ledger
     cannot be read. ``zone_away`` is the zone that traffic is shifted away from, and until when; None if there is none.
+    ``in_flight`` says what a release does that is not rolling, and which commands end it; None if there is none.
     """
 
     environment: str
@@ -94,6 +98,7 @@ class Status:
     since: str | None
     by: str | None
     rollout: str
+    in_flight: str | None
     desired: int
     tasks: list[Task]
     zone_away: str | None
@@ -153,6 +158,7 @@ def gather(
         found, why_unknown = alarms_.result()
         registered, why_no_limits = limits_.result()
         shift, why_no_shift = shift_.result()
+    in_flight, why_no_stage = _in_flight(clients, stack, snapshot, environment)
     primary = snapshot.primary
     ours = of_service(history.releases, incarnation(snapshot.service))
     current = current_release(ours, primary)
@@ -169,6 +175,7 @@ def gather(
         since=_utc(current.ended) if current and current.ended else None,
         by=current.by if current else None,
         rollout=primary.rollout_state,
+        in_flight=in_flight,
         desired=snapshot.service["desiredCount"],
         tasks=sorted(tasks, key=lambda task: (task.revision, task.id)),
         zone_away=f"{shift.zone} until {shift.end}" if shift else None,
@@ -185,6 +192,7 @@ def gather(
             *map(str, history.unreadable),
             # A release sets the limits after the first success; before, there is nothing to scale.
             *(_scaling_warnings(scaling, environment) if serving(ours) else []),
+            *why_no_stage,
             *why_no_lock,
             *why_unknown,
             *why_no_limits,
@@ -215,6 +223,22 @@ def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
         return target.registered(), []
     except (ClientError, BotoCoreError) as error:
         return None, [f"auto scaling's limits are not known: {error}"]
+
+
+def _in_flight(clients: Clients, stack: Stack, snapshot: Snapshot, environment: str) -> tuple[str | None, list[str]]:
+    """Return what a release in flight that is not rolling does; None if there is none, or, with a warning, not known."""
+    if snapshot.primary.rollout_state != "IN_PROGRESS" or not is_staged(snapshot):
+        return None, []
+    try:
+        going = InFlight.read(clients, stack, ROLLING, snapshot)
+    except (ClientError, BotoCoreError) as error:
+        return None, [f"the stage of the release in flight is not known: {error}"]
+    if going is None:
+        return None, []
+    if going.seen.goes_back:
+        return going.line, []
+    promote = f"make promote ENV={environment} continues it, " if going.seen.pause else ""
+    return f"{going.line}; {going.end}; {promote}make abort ENV={environment} undoes it", []
 
 
 def _shift(clients: Clients, target_group: str) -> tuple[Shift | None, list[str]]:
@@ -353,6 +377,7 @@ def text(status: Status) -> str:
             f"{task.target}"
             for task in status.tasks
         ),
+        *([f"  in flight    {status.in_flight}"] if status.in_flight else []),
         *([f"  zone away    {status.zone_away}"] if status.zone_away else []),
         f"  rollback to  {status.rollback_to or 'nothing: no earlier success'}",
         f"  lock         {status.lock or 'free'}",

@@ -47,6 +47,10 @@ STACK = Stack(
 )
 
 
+#: The same with what a release needs that is not rolling.
+WITH_RULE = Stack({**STACK.values, "production_listener_rule_arn": "rule"}, "test")
+
+
 def deployment(number: int, state: str = "COMPLETED") -> dict[str, Any]:
     return {
         "id": f"ecs-svc/{number}",
@@ -73,6 +77,8 @@ class World:
     away: str = ""
     arc_refuses: bool = False
     stack: Stack = STACK
+    service_deployment: dict[str, Any] = field(default_factory=dict)
+    stage_refuses: bool = False
     source: Path = Path("/nowhere")
 
     def client(self, service: str) -> Any:
@@ -87,7 +93,24 @@ class World:
             "createdAt": NOW - timedelta(days=1),
             "desiredCount": self.desired,
             "deployments": [self.primary],
+            "deploymentConfiguration": self.service_deployment.get("deploymentConfiguration", {}),
         }
+
+    def list_service_deployments(self, **_: Any) -> dict[str, Any]:
+        if self.stage_refuses:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not for you"}}, "ListServiceDeployments")
+        return {"serviceDeployments": [self.service_deployment]}
+
+    def describe_service_deployments(self, **_: Any) -> dict[str, Any]:
+        return {"serviceDeployments": [self.service_deployment]}
+
+    def describe_service_revisions(self, **_: Any) -> dict[str, Any]:
+        resolved = {"loadBalancers": [{"targetGroupArn": "tg-b"}]}
+        return {"serviceRevisions": [{"resolvedConfiguration": resolved}]}
+
+    def describe_rules(self, **_: Any) -> dict[str, Any]:
+        groups = [{"TargetGroupArn": "tg", "Weight": 90}, {"TargetGroupArn": "tg-b", "Weight": 10}]
+        return {"Rules": [{"Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]}]}
 
     def describe_services(self, **_: Any) -> dict[str, Any]:
         return {"services": [self.service]}
@@ -500,3 +523,58 @@ def test_what_runs_is_told_when_auto_scaling_refuses(world: World) -> None:
     assert status.version == "v2"
     assert any("limits are not known" in warning for warning in status.warnings)
     assert "scaling      limits not known; 2 to 4" in text(status)
+
+
+def canary(world: World, stage: str, **changes: Any) -> World:
+    """Put a canary in flight, at a stage."""
+    world.stack, world.primary = WITH_RULE, deployment(3, "IN_PROGRESS")
+    world.service_deployment = {
+        "serviceDeploymentArn": "arn:service-deployment/1",
+        "status": "IN_PROGRESS",
+        "createdAt": NOW,
+        "updatedAt": NOW,
+        "lifecycleStage": stage,
+        "targetServiceRevision": {"arn": "arn:service-revision/1"},
+        "deploymentConfiguration": {
+            "strategy": "CANARY",
+            "canaryConfiguration": {"canaryPercent": 10.0, "canaryBakeTimeInMinutes": 5},
+            "bakeTimeInMinutes": 3,
+        },
+        **changes,
+    }
+    return world
+
+
+def test_a_release_in_flight_shows_its_stage_and_its_end(world: World) -> None:
+    status = canary(world, "PRODUCTION_TRAFFIC_SHIFT").status()
+    ends = f"{(NOW + timedelta(minutes=8)).astimezone():%H:%M:%S}"
+    assert status.in_flight == (
+        f"10 % of the requests go to app:3, bake of 5 min; it ends by {ends}; make abort ENV=local undoes it"
+    )
+    assert f"  in flight    {status.in_flight}" in text(status).splitlines()
+
+
+def test_a_paused_release_shows_the_command_that_continues_it(world: World) -> None:
+    hook = {"hookId": "1", "status": "AWAITING_ACTION", "expiresAt": NOW}
+    status = canary(world, "POST_TEST_TRAFFIC_SHIFT", lifecycleHookDetails=[hook]).status()
+    assert status.in_flight == (
+        f"paused: only test requests get app:3; ECS undoes it at {NOW.astimezone():%H:%M:%S}; "
+        "make promote ENV=local continues it, make abort ENV=local undoes it"
+    )
+
+
+def test_a_release_that_ecs_undoes_is_shown_so(world: World) -> None:
+    status = canary(world, "PRODUCTION_TRAFFIC_SHIFT", status="ROLLBACK_IN_PROGRESS").status()
+    assert status.in_flight == "the requests go back from app:3"
+
+
+def test_a_stage_that_cannot_be_read_is_a_warning(world: World) -> None:
+    canary(world, "BAKE_TIME").stage_refuses = True
+    status = world.status()
+    assert status.in_flight is None
+    assert any("the stage of the release in flight is not known: " in warning for warning in status.warnings)
+
+
+def test_without_a_release_in_flight_nothing_is_shown(world: World) -> None:
+    assert world.status().in_flight is None
+    assert "in flight" not in text(world.status())
