@@ -53,6 +53,7 @@ outcome: {type: dict, returned: always, description: How the command ended.}
 class ActionModule(ReleaseAction):
     def phase(self, args: dict[str, Any]) -> dict[str, Any]:
         self.require_stack()
-        operation = {"promote": Promote, "abort": Abort}[args["phase"]]
-        changed, outcome = operation(self.context(args)).run(preview=self.preview)
+        context = self.context(args)
+        operation = Promote(context) if args["phase"] == "promote" else Abort(context)
+        changed, outcome = operation.run(preview=self.preview)
         return {"changed": changed, **self.ended(outcome)}

@@ -59,6 +59,15 @@ options:
       secrets: {description: "Secrets of the service's tasks, by variable.", required: true, type: dict}
       admin_environment: {description: Plain environment variables of the admin task., required: true, type: dict}
   allow_rolled_back: {type: bool, required: true, description: Whether to release a rolled-back image or definition.}
+  wait:
+    type: bool
+    required: true
+    description: >-
+      Whether C(update) waits until a release that is not rolling is over. Otherwise it returns once users get it.
+  baking:
+    type: str
+    default: ""
+    description: For the phase C(succeed), the result C(baking) of the phase C(update).
   keep_revisions:
     type: int
     required: true
@@ -77,6 +86,7 @@ EXAMPLES = """
     verify: {source: public, answers: 6, limit_seconds: 30}
     strategy: "{{ ecs_release_strategy }}"
     allow_rolled_back: false
+    wait: true
     keep_revisions: 20
     bucket: storefront-terraform-000000000000-ap-northeast-2
     environment_name: local
@@ -90,6 +100,10 @@ plan:
   description: The changes to make, completed by the phase C(register). Empty if they cannot be known yet.
   type: dict
   returned: always
+baking:
+  description: What a release does that goes on without this run; else empty.
+  type: str
+  returned: for the phase C(update)
 reason: {type: str, returned: on failure, description: "Why the phase failed, in one line."}
 outcome: {type: dict, returned: for the phase C(succeed) and on failure, description: How the command ended.}
 """
@@ -112,6 +126,7 @@ class ActionModule(ReleaseAction):
             Image.from_fact(args["image"]),
             allow_rolled_back=args["allow_rolled_back"],
             keep_revisions=args["keep_revisions"],
+            wait=args["wait"],
         )
         if args["phase"] == "plan":
             releaser.settle(preview=self.preview)
@@ -124,8 +139,13 @@ class ActionModule(ReleaseAction):
             raise EndError(releaser.end(plan, self.failed(args)), self.environment)
         if args["phase"] == "prepare" and plan.needed and not self.preview:
             releaser.begin(plan)
+        if args["baking"]:
+            changed = releaser.leave_baking(plan, args["baking"])
+            return {"changed": changed, **self.ended(releaser.done(plan, baking=args["baking"]))}
         do = {"prepare": releaser.prepare, "update": releaser.update, "succeed": releaser.succeed}[args["phase"]]
         result: dict[str, Any] = {"changed": do(plan, preview=self.preview)}
+        if args["phase"] == "update":
+            result["baking"] = releaser.baking
         if args["phase"] == "succeed":
             result |= self.ended(releaser.done(plan, preview=self.preview))
         return result

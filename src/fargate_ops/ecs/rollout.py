@@ -125,6 +125,8 @@ class Verdict(Enum):
     CANNOT_START = auto()
     #: A check of one of its stages failed.
     REJECTED = auto()
+    #: It goes on, and this run does not wait for its end.
+    LEFT = auto()
     TIMED_OUT = auto()
 
 

@@ -294,7 +294,7 @@ def _fails_after(seen: Signals) -> list[Evidence]:
     return [Evidence(at=newest.ended or newest.started, text=f"before it: {_named(newest)}"), *found] if found else []
 
 
-_IN_PROGRESS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.UNVERIFIED)
+_IN_PROGRESS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.BAKING, Outcome.UNVERIFIED)
 
 
 def _named(release: Release) -> str:

@@ -66,6 +66,11 @@ def failed(subject: Subject, *, reason: str, next_command: str = "", seconds: fl
     return _message(":red_circle:", subject, what, reason, next_command)
 
 
+def baking(subject: Subject, *, reason: str, next_command: str) -> Message:
+    """ECS gives the requests to the release at its own pace, and nobody waits; ``next_command`` shows how far it is."""
+    return _message(":hourglass:", subject, f"release of {_code(subject.version)} bakes", reason, next_command)
+
+
 def unverified(subject: Subject, *, reason: str, next_command: str) -> Message:
     """The release serves but could not be verified; ``next_command`` verifies it."""
     what = f"release of {_code(subject.version)} serves and is not verified"

@@ -67,6 +67,7 @@ class Releaser(Operation):
     """Releases one image to one service.
 
     ``allow_rolled_back``: also release what was rolled back. ``keep_revisions`` of each family stay registered.
+    Without ``wait``, a release that is not rolling bakes on when this run ends.
     """
 
     def __init__(
@@ -77,12 +78,16 @@ class Releaser(Operation):
         *,
         allow_rolled_back: bool,
         keep_revisions: int,
+        wait: bool = True,
     ) -> None:
         super().__init__(context)
         self.settings = settings
         self.image = image
         self.allow_rolled_back = allow_rolled_back
         self.keep_revisions = keep_revisions
+        self.wait = wait
+        #: After `update`, what a release does that goes on without this run; else empty.
+        self.baking = ""
 
     # -- settle ------------------------------------------------------------------------------------------------
 
@@ -100,7 +105,7 @@ class Releaser(Operation):
         wanted = canonical(service_definition(self.c.stack, self.c.application, self.settings, self.image))
         left = self._is_to_be_resumed(primary, wanted, snapshot) or self._is_to_be_replaced(primary, wanted)
         going = InFlight.read(self.c.clients, self.c.stack, self.c.strategy, snapshot) if is_staged(snapshot) else None
-        if going and not going.seen.goes_back and not left:
+        if going and not going.seen.goes_back and not (left and self._is_to_be_watched(primary, snapshot)):
             self.service.refuse_in_flight(going, self.journal.releases(snapshot))
         if primary.rollout_state == "IN_PROGRESS" and (not left or (going and going.seen.goes_back)):
             in_flight = (
@@ -131,9 +136,16 @@ class Releaser(Operation):
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")
             if not preview:
                 self.journal.record(release, outcome, why)
+        if not preview and is_staged(snapshot) and snapshot.primary.rollout_state == "COMPLETED":
+            self.service.rest()  # a release that baked without a run is over
         if rolling_back(releases):
             why = f"rolled back: {snapshot.primary.revision_name} serves instead"
             self.journal.confirm_rolled_back(snapshot, self.journal.releases(snapshot), why, preview=preview)
+
+    def _is_to_be_watched(self, primary: Deployment, snapshot: Snapshot) -> bool:
+        """Return whether a run waited for this deployment: the release does not bake alone."""
+        releases = [item for item in self.journal.releases(snapshot) if item.revision == primary.revision]
+        return not releases or releases[-1].outcome is not Outcome.BAKING
 
     def _is_to_be_resumed(self, primary: Deployment, wanted: Mapping[str, Any], snapshot: Snapshot) -> bool:
         """Return whether PRIMARY has the wanted definition and is not one that succeeded before."""
@@ -446,9 +458,13 @@ class Releaser(Operation):
             self._attach()
         deployment, snapshot = self._resumed(plan) if plan.resumes else self._start(plan)
         what = f"the release of {self._name(plan)} ({deployment.revision_name})"
-        stages = self.service.stages(snapshot, deployment, self._verified(deployment), begun=plan.resumes)
+        stages = self.service.stages(
+            snapshot, deployment, self._verified(deployment), begun=plan.resumes, wait=self.wait
+        )
         give_up = partial(self._give_up, plan, deployment)
-        self.service.follow(deployment, what, give_up, stages)
+        self.baking = self.service.follow(deployment, what, give_up, stages)
+        if self.baking:
+            return not plan.resumes
         if stages:
             self.service.rest()
         self.acceptance.require_current_tasks(what)
@@ -549,6 +565,19 @@ class Releaser(Operation):
             self.c.say(f"warning: auto scaling's limits were left as they are: {error}. Next: {again} sets them")
             return False
 
+    def leave_baking(self, plan: Plan, stage: str) -> bool:
+        """Record that the release bakes on without this run, and set auto scaling's limits. Return whether they changed."""
+        self.guard.require_lock("The ledger does not say that it bakes.")
+        self._append(plan, Outcome.BAKING, stage)
+        self.c.say(f"recorded: {self._name(plan)} bakes")
+        following = f"make status ENV={self.c.environment}"
+        self.c.notify(slack.baking(self._subject(plan), reason=stage, next_command=following))
+        try:
+            return set_limits(self.c)
+        except (ClientError, BotoCoreError) as error:
+            self.c.say(f"warning: auto scaling's limits were left as they are: {error}")
+            return False
+
     def _tidy(self, plan: Plan) -> None:
         """Record the end of an unfinished rollback, and deregister old revisions."""
         snapshot = self.service.snapshot()
@@ -564,11 +593,13 @@ class Releaser(Operation):
             say=self.c.say,
         )
 
-    def done(self, plan: Plan, *, preview: bool = False) -> command.Outcome:
-        """Return the outcome of a success."""
+    def done(self, plan: Plan, *, preview: bool = False, baking: str = "") -> command.Outcome:
+        """Return the outcome of a success; ``baking`` is what a release does that goes on without this run."""
         name = self._name(plan)
         what = f"{name} serves" if plan.needed else f"{name} serves; there was nothing to release"
         serves = f"{short(str(plan.revision))} ({name})"
+        if baking:
+            what, serves = f"{name} bakes: {baking}", f"{short(plan.previous_revision)} ({plan.previous_name}) too"
         if preview and plan.needed:
             serves = " ".join(filter(None, [short(plan.previous_revision), plan.previous_name]))
             what = f"would release {name} over {serves}"

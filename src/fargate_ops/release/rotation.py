@@ -172,7 +172,10 @@ class Rotation(Operation):
             if runs and preview:
                 self.c.say(f"would verify release {release.id}, and settle it: succeeded or stopped")
                 continue
+            undone = "" if runs else self.service.why_undone(release.revision, release.started)
             outcome, why = Outcome.STOPPED, f"interrupted; {snapshot.primary.revision_name} runs"
+            if undone:
+                outcome, why = Outcome.FAILED, undone
             if runs:
                 outcome, why = self.acceptance.outcome_of(release, snapshot)
             self.c.say(f"{'would settle' if preview else 'settled'} release {release.id}: {outcome}, {why}")

@@ -202,7 +202,7 @@ class Service:
     # -- waits ------------------------------------------------------------------------------------------
 
     def stages(
-        self, snapshot: Snapshot, deployment: Deployment, subject: Subject, *, begun: bool
+        self, snapshot: Snapshot, deployment: Deployment, subject: Subject, *, begun: bool, wait: bool
     ) -> StrategyStages | None:
         """Return what follows the stages of a release's deployment, which has ``begun`` before this run, or has not.
 
@@ -212,7 +212,7 @@ class Service:
             return None
         strategy = self.c.strategy.in_flight(configuration_of(snapshot))
         find = partial(self._service_deployment_arn, deployment)
-        return StrategyStages(self.c, self._guard, strategy, deployment, subject, find, begun=begun)
+        return StrategyStages(self.c, self._guard, strategy, deployment, subject, find, begun=begun, wait=wait)
 
     def follow(
         self,
@@ -220,10 +220,10 @@ class Service:
         what: str,
         give_up: Callable[[Judgement], list[str]],
         stages: StrategyStages | None = None,
-    ) -> None:
+    ) -> str:
         """Wait until this deployment has succeeded, with the ``stages`` of its strategy if it is not rolling.
 
-        After a failure, ``give_up`` goes back to the previous version and returns notes about that.
+        Return what it does if the wait leaves it earlier; else an empty string. After a failure, ``give_up`` goes back to the previous version and returns notes about that.
 
         Raises:
             ReleaseError: it did not succeed; with a report of the cause and of what serves now.
@@ -241,7 +241,9 @@ class Service:
             judgement = Judgement(Verdict.FAILED, reason)
         if judgement.verdict is Verdict.COMPLETED:
             self.c.say(f"{deployment.revision_name} is the only one that runs")
-            return
+            return ""
+        if judgement.verdict is Verdict.LEFT:
+            return judgement.reason
         raise self.failures.error(deployment, what, judgement, since=since, give_up=give_up, exhausted=tasks.exhausted)
 
     def until_completed(self, back: Deployment) -> Judgement:

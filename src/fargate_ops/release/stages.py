@@ -27,6 +27,7 @@ class StrategyStages:
     """Judges each look at one deployment, with `find` for the ARN of its service deployment (empty: not listed yet).
 
     ``begun``: this run did not see the deployment begin, so it does not know how long the present stage has lasted.
+    Without ``wait`` it leaves the deployment to ECS once users get the version, or once it is paused for a person.
     """
 
     def __init__(
@@ -39,10 +40,11 @@ class StrategyStages:
         find: Callable[[], str],
         *,
         begun: bool,
+        wait: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.c, self._guard, self._deployment, self._subject = context, guard, deployment, subject
-        self._find, self._clock = find, clock
+        self._find, self._clock, self._wait = find, clock, wait
         self._arn = self._group = ""
         self._started = clock()
         self._strategy = strategy
@@ -79,8 +81,11 @@ class StrategyStages:
             return Judgement(Verdict.TIMED_OUT, f"its tasks were not healthy within {limit:.0f} s")
         if seen.pause and (rejected := self._pass(seen)):
             return rejected
-        if seen.stage in SHIFTING and self._percent and (rejected := self._check_share()):
+        shifts = seen.stage in SHIFTING and self._percent > 0
+        if shifts and (rejected := self._check_share()):
             return rejected
+        if not self._wait and (shifts or self._said_pause):
+            return Judgement(Verdict.LEFT, self.line(snapshot))
         return judgement
 
     def line(self, _: Snapshot) -> str:

@@ -226,7 +226,7 @@ def _registered(target: ScalableTarget) -> tuple[Registered | None, list[str]]:
 
 
 def _in_flight(clients: Clients, stack: Stack, snapshot: Snapshot, environment: str) -> tuple[str | None, list[str]]:
-    """Return what a release in flight that is not rolling does; None if there is none, or, with a warning, not known."""
+    """Return what a release in flight does that is not rolling; None if there is none, or if a warning says why."""
     if snapshot.primary.rollout_state != "IN_PROGRESS" or not is_staged(snapshot):
         return None, []
     try:
@@ -339,6 +339,9 @@ def ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment
     """Return the differences between the ledger and the service."""
     primary, success, target = snapshot.primary, serving(releases), unfinished_rollback(releases)
     found = []
+    bakes = bool(releases) and releases[-1].outcome is Outcome.BAKING
+    if bakes and primary.rollout_state == "COMPLETED":
+        found.append(f"{releases[-1].name} has baked: make release ENV={environment} verifies and records it")
     if target:
         found.append(f"the rollback to {target.name} has not succeeded: make rollback ENV={environment} resumes it")
     if snapshot.service["desiredCount"] and not any(item.revision == primary.revision for item in releases):
@@ -346,7 +349,7 @@ def ledger_warnings(snapshot: Snapshot, releases: Sequence[Release], environment
     elif releases and (newest := releases[-1]).revision == primary.revision and newest.outcome is Outcome.UNVERIFIED:
         verb = "rollback" if newest.kind is Kind.ROLLBACK else "release"
         found.append(f"{newest.name} serves and is not verified: make {verb} ENV={environment} verifies it")
-    elif success and success.revision != primary.revision:
+    elif success and success.revision != primary.revision and not bakes:
         found.append(f"the last success in the ledger is {success.revision_name}, and not what runs")
     return found
 

@@ -49,6 +49,8 @@ class Outcome(StrEnum):
     IN_PROGRESS = "in_progress"
     #: The database holds the release's schema; not an end.
     PREPARED = "prepared"
+    #: Its tasks are healthy, ECS shifts the requests at its own pace, and nobody waits. Not an end.
+    BAKING = "baking"
     #: It serves and could not be verified. This is not an end: a later run verifies it.
     UNVERIFIED = "unverified"
     SUCCEEDED = "succeeded"
@@ -60,7 +62,7 @@ class Outcome(StrEnum):
 
 
 #: Outcomes that do not end a release, in the order in which they happen.
-_BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.UNVERIFIED)
+_BEGINNINGS = (Outcome.IN_PROGRESS, Outcome.PREPARED, Outcome.BAKING, Outcome.UNVERIFIED)
 #: The ends that the run of a release itself records.
 ENDS = (Outcome.SUCCEEDED, Outcome.FAILED)
 #: What happens to a release after its end.
@@ -189,8 +191,8 @@ def started_at(release: str) -> datetime:
 def fold(events: Iterable[Event]) -> list[Release]:
     """Return the releases, oldest first, each with its last outcome. The order of the events does not matter.
 
-    ``in_progress``, ``prepared`` and ``unverified`` never follow an end, ``rolling_back`` follows one, and nothing
-    follows ``rolled_back``: if two clocks disagree, or two flows write at once, the later in this order wins.
+    ``in_progress``, ``prepared``, ``baking`` and ``unverified`` never follow an end, ``rolling_back`` follows one, and
+    nothing follows ``rolled_back``: if two clocks disagree, or two flows write at once, the later in this order wins.
     """
     by_release: dict[str, list[Event]] = {}
     for event in events:

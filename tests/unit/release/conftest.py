@@ -748,6 +748,7 @@ class World:
         architecture: str | None = None,
         allow_rolled_back: bool = False,
         keep_revisions: int = 20,
+        wait_for_end: bool = True,
         **context: Any,
     ) -> Releaser:
         self.logs.prepared = json.dumps({"schema_head": schema_head or "0001", "changed": True})
@@ -773,6 +774,7 @@ class World:
             ),
             allow_rolled_back=allow_rolled_back,
             keep_revisions=keep_revisions,
+            wait=wait_for_end,
         )
 
     def _sleep(self, seconds: float) -> None:

@@ -728,3 +728,82 @@ def test_promote_says_when_a_bake_ends(world: World) -> None:
 
 def test_promote_without_a_release_changes_nothing(world: World) -> None:
     assert promote(world)[1].what == "nothing waits for make promote"
+
+
+# -- without waiting --------------------------------------------------------------------------------------------------
+
+
+def left(world: World, steps: list[Any], version: str = "bbb") -> Releaser:
+    """Run a release that does not wait for its end, as the role does."""
+    releaser = world.releaser(version, wait_for_end=False)
+    plan = updating(releaser, steps)
+    assert releaser.baking
+    releaser.leave_baking(plan, releaser.baking)
+    end = releaser.done(plan, baking=releaser.baking)
+    assert plain(end.what) == f"{version} bakes: {releaser.baking}"
+    return releaser
+
+
+def test_a_release_that_is_not_waited_for_is_left_once_users_get_it(world: World) -> None:
+    releaser = left(world, SHIFTED[:4])
+    assert releaser.baking == "10 % of the requests go to settlement-test:2, bake 1 of 5 min"
+    assert world.checks.made == ["test", "10 %"]
+    assert outcomes(world)[-1] == ("bbb", Outcome.BAKING)
+    assert (world.ecs.strategy, world.ecs.primary["rolloutState"]) == ("CANARY", "IN_PROGRESS")
+    assert world.notified[-1] == "test: release of bbb bakes"
+
+
+def test_a_pause_that_is_not_waited_for_is_left_once_it_is_checked(world: World) -> None:
+    world.strategy = replace(CANARY, pause=True)
+    left(world, SHIFTED[:3])
+    assert (world.checks.made, world.ecs.continued) == (["test"], [])
+
+
+def test_a_rolling_release_is_always_waited_for(world: World) -> None:
+    world.strategy = Strategy()
+    releaser = world.releaser("bbb", wait_for_end=False)
+    updating(releaser, [nothing, FakeEcs.complete])
+    assert releaser.baking == ""
+
+
+@pytest.mark.parametrize("version", ["bbb", "ccc"])
+def test_while_it_bakes_no_release_begins(world: World, version: str) -> None:
+    left(world, SHIFTED[:4])
+    updates = len(world.ecs.updates)
+    with pytest.raises(ReleaseError, match=r"the release bbb\S+ of ann@laptop since .* is not over"):
+        world.releaser(version).settle()
+    assert len(world.ecs.updates) == updates
+    assert outcomes(world)[-1] == ("bbb", Outcome.BAKING)
+
+
+@pytest.mark.parametrize("version", ["bbb", "ccc"])
+def test_the_next_command_settles_what_has_baked(world: World, version: str) -> None:
+    left(world, SHIFTED[:4])
+    FakeEcs.complete(world.ecs)
+    releaser = world.releaser(version)
+    plan = updating(releaser, [nothing, FakeEcs.complete] if version == "bbb" else SHIFTED)
+    releaser.succeed(plan)
+    assert outcomes(world)[1] == ("bbb", Outcome.SUCCEEDED)
+    assert outcomes(world)[-1] == (version, Outcome.SUCCEEDED)
+    assert world.ecs.strategy == "ROLLING"
+
+
+def test_a_rotation_settles_what_a_gate_undid(world: World) -> None:
+    left(world, SHIFTED[:4])
+    world.ecs.go_back("an alarm", "test-gate-b-5xx")
+    Rotation(world.context()).plan(0)
+    undone = world.releases[-1]
+    assert (undone.outcome, undone.why) == (Outcome.FAILED, "an alarm: test-gate-b-5xx in ALARM")
+
+
+def test_what_bakes_can_be_aborted(world: World) -> None:
+    left(world, SHIFTED[:4])
+    assert abort(world)[0]
+    assert outcomes(world)[-1] == ("bbb", Outcome.STOPPED)
+
+
+def test_a_rollback_of_what_has_baked_puts_the_version_before_it_back(world: World) -> None:
+    left(world, SHIFTED[:4])
+    FakeEcs.complete(world.ecs)
+    assert world.rolled_back().version == "aaa"
+    assert outcomes(world)[1:] == [("bbb", Outcome.ROLLED_BACK), ("aaa", Outcome.SUCCEEDED)]

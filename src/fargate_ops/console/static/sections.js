@@ -8,7 +8,7 @@ const facts = (pairs) => h("dl", {}, pairs.filter((pair) => pair).map(([name, va
 const title = (release) => release.name ?? release.revision;
 
 const OUTCOMES = {
-  in_progress: ["starting", "in progress"], prepared: ["starting", "in progress"], unverified: ["unknown", "not verified"],
+  in_progress: ["starting", "in progress"], prepared: ["starting", "in progress"], baking: ["starting", "baking"], unverified: ["unknown", "not verified"],
   succeeded: ["good", "succeeded"], failed: ["bad", "failed"], stopped: ["bad", "stopped"],
   rolling_back: ["back", "being rolled back"], rolled_back: ["back", "rolled back"],
 };
