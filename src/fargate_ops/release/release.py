@@ -458,9 +458,8 @@ class Releaser(Operation):
             self._attach()
         deployment, snapshot = self._resumed(plan) if plan.resumes else self._start(plan)
         what = f"the release of {self._name(plan)} ({deployment.revision_name})"
-        stages = self.service.stages(
-            snapshot, deployment, self._verified(deployment), begun=plan.resumes, wait=self.wait
-        )
+        subject = Subject(version=self.image.version, digest=self.image.digest, revision=deployment.revision)
+        stages = self.service.stages(snapshot, deployment, subject, begun=plan.resumes, wait=self.wait)
         give_up = partial(self._give_up, plan, deployment)
         self.baking = self.service.follow(deployment, what, give_up, stages)
         if self.baking:
@@ -488,10 +487,6 @@ class Releaser(Operation):
             return self.service.until_rolled_back(deployment) if judgement.verdict is Verdict.FAILED else []
 
         self.service.follow(deployment, what, give_up)
-
-    def _verified(self, deployment: Deployment) -> Subject:
-        """Return what the checks of the stages expect."""
-        return Subject(version=self.image.version, digest=self.image.digest, revision=deployment.revision)
 
     def _give_up(self, plan: Plan, deployment: Deployment, judgement: Judgement) -> list[str]:
         """Go back to the previous version. Return notes about it."""
@@ -566,7 +561,7 @@ class Releaser(Operation):
             return False
 
     def leave_baking(self, plan: Plan, stage: str) -> bool:
-        """Record that the release bakes on without this run, and set auto scaling's limits. Return whether they changed."""
+        """Record that the release bakes on without this run, and set auto scaling's limits, as `succeed` does."""
         self.guard.require_lock("The ledger does not say that it bakes.")
         self._append(plan, Outcome.BAKING, stage)
         self.c.say(f"recorded: {self._name(plan)} bakes")
