@@ -223,8 +223,8 @@ class Service:
     ) -> str:
         """Wait until this deployment has succeeded, with the ``stages`` of its strategy if it is not rolling.
 
-        Return what it does if the wait leaves it earlier; else an empty string. After a failure, ``give_up`` goes back to
-        the previous version and returns notes about that.
+        Return what it does if the wait leaves it earlier; else an empty string. After a failure, ``give_up`` goes back
+        to the previous version and returns notes about that.
 
         Raises:
             ReleaseError: it did not succeed; with a report of the cause and of what serves now.
