@@ -52,18 +52,18 @@ class Abort(Operation):
             self.c.say(f"would stop the deployment of {snapshot.primary.revision_name} and wait for what served before")
             what = f"would stop the deployment of {snapshot.primary.revision_name}"
             return True, self._done(snapshot, what)
-        stopped_ = self.stop(snapshot)
+        ended = self.stop(snapshot)
         after = self.service.snapshot()
         serves = self.journal.describe_serving(after)
-        if stopped_.notes and stopped_.notes != [ZERO_TASKS]:
-            what = f"{stopped_.name} was stopped, and is not undone yet"
-            cause, following = one_line(*stopped_.notes), f"make status ENV={self.c.environment}"
+        if ended.notes and ended.notes != [ZERO_TASKS]:
+            what = f"{ended.name} was stopped, and is not undone yet"
+            cause, following = one_line(*ended.notes), f"make status ENV={self.c.environment}"
             raise ReleaseError(
                 f"{self.c.environment}: {what}: {cause}\nWhat serves now: {serves}\nNext: {following}",
                 cause,
                 outcome=ending.failed(what, cause=cause, serves=serves, next_command=following),
             )
-        return True, self._done(after, one_line(f"{stopped_.name} was stopped; {serves} serves", *stopped_.notes))
+        return True, self._done(after, one_line(f"{ended.name} was stopped", *ended.notes))
 
     def stop(self, snapshot: Snapshot) -> Stopped:
         """Stop the deployment in flight, record that, and wait until the version before it serves alone.

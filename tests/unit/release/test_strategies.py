@@ -569,7 +569,7 @@ def test_an_abort_gives_all_requests_back(world: World, at: Step) -> None:
     assert world.ecs.weights == {GROUP: 100, ALTERNATE: 0}
     assert (world.ecs.primary["taskDefinition"], world.ecs.strategy) == (before, "ROLLING")
     assert (world.releases[-1].outcome, world.releases[-1].why) == (Outcome.STOPPED, "stopped by ann@laptop: test")
-    assert plain(end.what) == "bbb was stopped; settlement-test:1 (aaa), 2 tasks serves"
+    assert (plain(end.what), plain(end.serves)) == ("bbb was stopped", "settlement-test:1 (aaa), 2 tasks")
     assert world.notified[-1].startswith("test: release of bbb was stopped")
     assert [item for item in world.ecs.updates if "taskDefinition" in item] == world.ecs.updates[:1]
 
