@@ -381,7 +381,7 @@ def test_tasks_that_never_become_healthy_are_stopped_by_the_wait(world: World) -
 
 
 def test_a_bake_is_not_limited_by_the_wait_for_the_tasks(world: World) -> None:
-    updating(world.releaser("bbb", wait=0.01), [stage("SCALE_UP"), paused, *SHIFTED[3:]])
+    updating(world.releaser("bbb", wait=0), [paused, *SHIFTED[3:]])
     assert world.ecs.stopped_deployments == []
 
 
