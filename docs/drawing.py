@@ -11,7 +11,7 @@ from typing import Any
 _STEP_X, _STEP_Y = 250, 108
 _WIDTH, _HEIGHT = 172, 62
 _MARGIN, _LINE = 12, 17
-_STYLE = """
+STYLE = """
 text { font: 13px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; text-anchor: middle; fill: #1f2328 }
 .title { font-weight: 600 } .here { font-style: italic; fill: #59636e }
 .label { stroke: #fff; stroke-width: 5px; paint-order: stroke }
@@ -56,7 +56,7 @@ def svg(source: Mapping[str, Any]) -> str:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height + 2 * _LINE:g}" role="img" '
         f'aria-label="{html.escape(source["title"])}">',
-        f"<style>{_STYLE}</style>",
+        f"<style>{STYLE}</style>",
         '<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
         '<path class="head" d="M0 0L8 4L0 8z"/></marker></defs>',
         '<rect class="paper" width="100%" height="100%" rx="8"/>',

@@ -32,7 +32,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # a script's path has only its own folder
 
-from docs import drawing, terminal  # noqa: E402
+from docs import drawing, shares, terminal  # noqa: E402
 from tests.support.browser import Browser, browser, chromium  # noqa: E402
 
 FOLDER = ROOT / "docs/pictures"
@@ -78,6 +78,10 @@ def release() -> terminal.Shown:
 def architecture() -> None:
     source = yaml.safe_load((ROOT / "docs/architecture.yml").read_text(encoding="utf-8"))
     write("architecture.svg", drawing.svg(source))
+
+
+def strategies() -> None:
+    write("strategies.svg", shares.svg())
 
 
 def rollout(names: Sequence[str]) -> None:
@@ -172,15 +176,17 @@ def write(name: str, content: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    known: Mapping[str, Any] = {"architecture": None, "cost-report": None, "console": None, "release": None}
+    known: Mapping[str, Any] = dict.fromkeys(("architecture", "strategies", "cost-report", "console", "release"))
     names = arguments or list(known)
     FOLDER.mkdir(exist_ok=True)
     if unknown := set(names) - set(known):
         raise SystemExit(f"pictures: there is no picture {', '.join(sorted(unknown))}. Next: one of {', '.join(known)}")
-    if chromium() is None and set(names) - {"architecture"}:
+    if chromium() is None and set(names) - {"architecture", "strategies"}:
         raise SystemExit("pictures: there is no Chromium on this machine. Next: python -m tests.prepare")
     if "architecture" in names:
         architecture()
+    if "strategies" in names:
+        strategies()
     with requests_to("http://127.0.0.1:8080"):
         if "cost-report" in names:
             cost_report()

@@ -72,6 +72,7 @@ module "alb" {
   security_group_id              = module.security_groups.alb_id
   app_port                       = var.app_port
   app_health_path                = var.app_health_path
+  release_test_header            = var.release_test_header
   https_certificate_arn          = var.https_certificate_arn
   https_hosted_zone_id           = var.https_hosted_zone_id
   https_domain_name              = var.https_domain_name
@@ -94,7 +95,6 @@ module "ecs" {
   target_group_arn                      = module.alb.target_group_arn
   app_health_check_grace_period_seconds = var.app_health_check_grace_period_seconds
   app_deployment_maximum_percent        = var.app_deployment_maximum_percent
-  deployment_alarm_names                = sort([for key in var.deployment_alarms : module.monitoring.alarm_names[key]])
   app_execute_command                   = var.app_execute_command
   log_retention_days                    = var.log_retention_days
   secret_recovery_window_days           = var.secret_recovery_window_days
@@ -254,7 +254,9 @@ module "monitoring" {
   aws_region                       = var.aws_region
   topic_arns                       = module.notifications.topic_arns
   load_balancer                    = module.alb.arn_suffix
-  target_group                     = module.alb.target_group_arn_suffix
+  target_groups                    = module.alb.target_group_arn_suffixes
+  release_gate_error_percent       = var.release_gate_error_percent
+  release_gate_p99_seconds         = var.release_gate_p99_seconds
   error_rate_minimum_requests      = var.error_rate_minimum_requests
   container_insights               = var.container_insights
   app_min_tasks                    = var.app_min_tasks

@@ -90,6 +90,41 @@ output "target_group_arn" {
   value       = module.alb.target_group_arn
 }
 
+output "alternate_target_group_arn" {
+  description = "Target group that takes turns with the first, by release."
+  value       = module.alb.alternate_target_group_arn
+}
+
+output "production_listener_rule_arn" {
+  description = "Rule of all requests; ECS sets its weights."
+  value       = module.alb.production_listener_rule_arn
+}
+
+output "test_listener_rule_arn" {
+  description = "Rule of test requests; ECS sets its weights."
+  value       = module.alb.test_listener_rule_arn
+}
+
+output "load_balancer_role_arn" {
+  description = "Role with which ECS shifts the traffic."
+  value       = module.iam.load_balancer_role_arn
+}
+
+output "deployment_alarm_names" {
+  description = "Alarms that undo every deployment."
+  value       = sort([for key in var.deployment_alarms : module.monitoring.alarm_names[key]])
+}
+
+output "release_gate_alarm_names" {
+  description = "Alarms that undo a release that is not rolling."
+  value       = module.monitoring.gate_alarm_names
+}
+
+output "app_deployment_maximum_percent" {
+  description = "How many tasks may run during a rolling update, in percent of the desired count."
+  value       = var.app_deployment_maximum_percent
+}
+
 output "alb_dns_name" {
   description = "The load balancer's own name."
   value       = module.alb.dns_name

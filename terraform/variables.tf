@@ -211,6 +211,21 @@ variable "deployment_alarms" {
   }
 }
 
+variable "release_test_header" {
+  description = "Header of test requests, which a new version gets before any user does, if the release is not rolling."
+  type        = object({ name = string, value = string })
+}
+
+variable "release_gate_error_percent" {
+  description = "Share of answers with 5xx of one target group that undoes a release that is not rolling, percent."
+  type        = number
+}
+
+variable "release_gate_p99_seconds" {
+  description = "Response time that 99 % of the answers of one target group must not exceed in a release that is not rolling, seconds."
+  type        = number
+}
+
 variable "app_execute_command" {
   description = "Whether `aws ecs execute-command` may open a shell in the service's tasks."
   type        = bool

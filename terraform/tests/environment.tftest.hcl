@@ -39,6 +39,9 @@ variables {
   app_health_check_grace_period_seconds  = 60
   app_deployment_maximum_percent         = 200
   deployment_alarms                      = []
+  release_test_header                    = { name = "X-Release-Test", value = "1" }
+  release_gate_error_percent             = 5
+  release_gate_p99_seconds               = 2
   app_execute_command                    = false
   app_secret_arns                        = []
   secret_recovery_window_days            = 7

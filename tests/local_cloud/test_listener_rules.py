@@ -179,46 +179,6 @@ def balancer(start_cloud: Callable[..., RunningCloud]) -> Iterator[Balancer]:
         yield made
 
 
-def refusal(call: Callable[..., Any], **arguments: Any) -> str:
-    with pytest.raises(ClientError) as raised:
-        call(**arguments)
-    return str(raised.value.response["Error"]["Code"])
-
-
-@pytest.mark.local_cloud
-def test_what_aws_refuses_is_refused(balancer: Balancer) -> None:
-    create, listener = balancer.elb.create_rule, balancer.listener
-    paths = [{"Field": "path-pattern", "Values": ["/refused"]}]
-    given = {"ListenerArn": listener, "Conditions": paths}
-    assert refusal(create, Priority=50_000, Actions=balancer.forward(1, 1), **given) == "PriorityInUse"
-    assert refusal(create, Priority=50_001, Actions=balancer.forward(1, 1), **given) == "ValidationError"
-    assert refusal(create, Priority=7, Actions=balancer.forward(1, 1000), **given) == "ValidationError"
-    unknown = [{"Type": "forward", "TargetGroupArn": balancer.groups["blue"] + "0"}]
-    assert refusal(create, Priority=7, Actions=unknown, **given) == "TargetGroupNotFound"
-    assert refusal(balancer.elb.modify_rule, RuleArn=balancer.rule, Actions=unknown) == "TargetGroupNotFound"
-    moved = [{"RuleArn": balancer.rule, "Priority": 0}]
-    assert refusal(balancer.elb.set_rule_priorities, RulePriorities=moved) == "ValidationError"
-    (rule,) = balancer.elb.describe_rules(RuleArns=[balancer.rule])["Rules"]
-    weights = [group["Weight"] for group in rule["Actions"][0]["ForwardConfig"]["TargetGroups"]]
-    assert (rule["Priority"], weights) == ("50000", [100, 0])
-
-
-@pytest.mark.local_cloud
-def test_a_header_leads_to_its_own_group_before_the_rule_for_everything(balancer: Balancer) -> None:
-    header = {"HttpHeaderName": "X-Release-Test", "Values": ["1", "gr*"]}
-    rule = balancer.create(100, [{"Field": "http-header", "HttpHeaderConfig": header}], balancer.forward(0, 100))
-    try:
-        wait_for(lambda: balancer.ask(**{"x-release-test": "1"}) == (200, "green"))
-        assert balancer.ask(**{"X-Release-Test": "GREEN"}) == (200, "green")
-        assert balancer.ask(**{"X-Release-Test": "2"}) == (200, "blue")
-        assert balancer.ask() == (200, "blue")
-        balancer.elb.set_rule_priorities(RulePriorities=[{"RuleArn": balancer.rule, "Priority": 50}])
-        wait_for(lambda: balancer.ask(**{"X-Release-Test": "1"}) == (200, "blue"), what="the other rule comes first")
-    finally:
-        balancer.elb.delete_rule(RuleArn=rule)
-        balancer.elb.set_rule_priorities(RulePriorities=[{"RuleArn": balancer.rule, "Priority": 50_000}])
-
-
 def answers(report: Report) -> Counter[str]:
     return Counter({name.partition(" ")[2]: count for name, count in report.answers.items()})
 
@@ -253,6 +213,53 @@ def test_weights_change_under_load_within_a_second_and_lose_nothing(balancer: Ba
     assert report.lost == 0, report.examples
     print(f"{report.total} requests, none lost")
     assert balancer.process() == process, "weights need no reload"
+
+
+def refusal(call: Callable[..., Any], **arguments: Any) -> str:
+    with pytest.raises(ClientError) as raised:
+        call(**arguments)
+    return str(raised.value.response["Error"]["Code"])
+
+
+@pytest.mark.local_cloud
+def test_what_aws_refuses_is_refused(balancer: Balancer) -> None:
+    create, listener = balancer.elb.create_rule, balancer.listener
+    paths = [{"Field": "path-pattern", "Values": ["/refused"]}]
+    given = {"ListenerArn": listener, "Conditions": paths}
+    assert refusal(create, Priority=50_000, Actions=balancer.forward(1, 1), **given) == "PriorityInUse"
+    assert refusal(create, Priority=50_001, Actions=balancer.forward(1, 1), **given) == "ValidationError"
+    assert refusal(create, Priority=7, Actions=balancer.forward(1, 1000), **given) == "ValidationError"
+    unknown = [{"Type": "forward", "TargetGroupArn": balancer.groups["blue"] + "0"}]
+    assert refusal(create, Priority=7, Actions=unknown, **given) == "TargetGroupNotFound"
+    assert refusal(balancer.elb.modify_rule, RuleArn=balancer.rule, Actions=unknown) == "TargetGroupNotFound"
+    moved = [{"RuleArn": balancer.rule, "Priority": 0}]
+    assert refusal(balancer.elb.set_rule_priorities, RulePriorities=moved) == "ValidationError"
+    other = balancer.create(7, paths, balancer.forward(1, 1))
+    both = [{"RuleArn": arn, "Priority": 8} for arn in (balancer.rule, other)]
+    assert refusal(balancer.elb.set_rule_priorities, RulePriorities=both) == "PriorityInUse"
+    balancer.elb.delete_rule(RuleArn=other)
+    many = [{"TargetGroupArn": arn, "Weight": 1} for arn in [*balancer.groups.values()] * 3]
+    forward = [{"Type": "forward", "ForwardConfig": {"TargetGroups": many}}]
+    assert refusal(create, Priority=7, Actions=forward, **given) == "ValidationError"
+    (rule,) = balancer.elb.describe_rules(RuleArns=[balancer.rule])["Rules"]
+    weights = [group["Weight"] for group in rule["Actions"][0]["ForwardConfig"]["TargetGroups"]]
+    assert (rule["Priority"], weights) == ("50000", [100, 0])
+
+
+@pytest.mark.local_cloud
+def test_a_header_leads_to_its_own_group_before_the_rule_for_everything(balancer: Balancer) -> None:
+    header = {"HttpHeaderName": "X-Release-Test", "Values": ["1", "gr*"]}
+    rule = balancer.create(100, [{"Field": "http-header", "HttpHeaderConfig": header}], balancer.forward(0, 100))
+    try:
+        wait_for(lambda: balancer.ask(**{"x-release-test": "1"}) == (200, "green"))
+        assert balancer.ask(**{"X-Release-Test": "GREEN"}) == (200, "green")
+        assert balancer.ask(**{"X-Release-Test": "2"}) == (200, "blue")
+        assert balancer.ask() == (200, "blue")
+        balancer.elb.set_rule_priorities(RulePriorities=[{"RuleArn": balancer.rule, "Priority": 50}])
+        wait_for(lambda: balancer.ask(**{"X-Release-Test": "1"}) == (200, "blue"), what="the other rule comes first")
+    finally:
+        balancer.elb.delete_rule(RuleArn=rule)
+        balancer.elb.set_rule_priorities(RulePriorities=[{"RuleArn": balancer.rule, "Priority": 50_000}])
 
 
 @pytest.mark.local_cloud

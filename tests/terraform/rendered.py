@@ -16,7 +16,7 @@ mock_provider "aws" {{
   source = "./tests/mocks"
 }}
 
-# Two topics that the mocks alone would not tell apart.
+# Two topics and two target groups that the mocks alone would not tell apart.
 override_resource {{
   target = module.notifications.aws_sns_topic.this["urgent"]
   values = {{ arn = "arn:aws:sns:ap-northeast-2:123456789012:urgent" }}
@@ -25,6 +25,14 @@ override_resource {{
 override_resource {{
   target = module.notifications.aws_sns_topic.this["warning"]
   values = {{ arn = "arn:aws:sns:ap-northeast-2:123456789012:warning" }}
+}}
+
+override_resource {{
+  target = module.alb.aws_lb_target_group.this["alt"]
+  values = {{
+    arn        = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/alt/0123456789abcdef"
+    arn_suffix = "targetgroup/alt/0123456789abcdef"
+  }}
 }}
 
 variables {{

@@ -34,7 +34,12 @@ def rendered_alarm(values: Mapping[str, Any]) -> Alarm:
     if values["metric_query"]:
         record["Metrics"] = [_query(query) for query in values["metric_query"]]
     else:
-        record |= {**_metric(values), "Statistic": values["statistic"], "Period": values["period"]}
+        statistic = {"Statistic": values["statistic"], "ExtendedStatistic": values["extended_statistic"]}
+        record |= {
+            **_metric(values),
+            **{key: name for key, name in statistic.items() if name},
+            "Period": values["period"],
+        }
     return Alarm.from_api(record)
 
 

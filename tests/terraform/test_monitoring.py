@@ -154,12 +154,14 @@ SAMPLES: dict[str, list[tuple[Mapping[str, tuple[float, ...]], str]]] = {
 BALANCER = {"LoadBalancer": "app/mock/0123456789abcdef"}
 DIMENSIONS: dict[str, Mapping[str, str]] = {
     "AWS/ApplicationELB": BALANCER,
-    "HealthyHostCount": BALANCER | {"TargetGroup": "targetgroup/mock/0123456789abcdef"},
-    "UnHealthyHostCount": BALANCER | {"TargetGroup": "targetgroup/mock/0123456789abcdef"},
     "ECS/ContainerInsights": {"ClusterName": NAME, "ServiceName": NAME},
     "AWS/RDS": {"DBInstanceIdentifier": NAME},
     "AWS/SQS": {"QueueName": f"{NAME}-undelivered"},
 }
+
+#: Metrics of a target group, and the groups: the tasks are in one of them.
+OF_A_GROUP = ("HealthyHostCount", "UnHealthyHostCount")
+GROUPS = ("targetgroup/mock/0123456789abcdef", "targetgroup/alt/0123456789abcdef")
 
 #: Requests of every minute, and the state of `error-rate` and of `errors-5xx` (requirement F4).
 TRAFFIC: list[tuple[str, Happening, str, str]] = [
@@ -219,11 +221,11 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
 
 @pytest.fixture(scope="module")
 def values(rendered: Rendered) -> dict[str, Mapping[str, Any]]:
-    """Attributes of the alarms by key, those for the test page aside."""
+    """Attributes of the alarms by key, those for the test page and the gates aside."""
     found = {
         v["alarm_name"].removeprefix(f"{NAME}-"): v for v in rendered.of_type("aws_cloudwatch_metric_alarm").values()
     }
-    return {key: value for key, value in found.items() if not key.startswith("test-page")}
+    return {key: value for key, value in found.items() if not key.startswith(("test-page", "gate-"))}
 
 
 @pytest.fixture(scope="module")
@@ -235,7 +237,7 @@ def test_each_alarm_has_promises(alarms: Mapping[str, Alarm]) -> None:
     assert set(alarms) == set(BY_NAME)
 
 
-def samples_of(alarm: Alarm, history: Sequence[Period], promise: Promise) -> Samples:
+def samples_of(alarm: Alarm, history: Sequence[Period], promise: Promise, group: str) -> Samples:
     """What the alarm's metrics have of `history`, whose last item is the newest period."""
     samples: dict[Any, list[Sample]] = {}
     begin = END - len(history) * promise.period
@@ -243,7 +245,7 @@ def samples_of(alarm: Alarm, history: Sequence[Period], promise: Promise) -> Sam
         # Reported every minute, as AWS does, unless there is nothing to report.
         namespace, name, _ = query.id
         bot = {"FunctionName": f"{NAME}-{promise.alarm.removesuffix('-errors')}"}
-        dimensions = DIMENSIONS.get(name) or DIMENSIONS.get(namespace, bot)
+        dimensions = {**DIMENSIONS.get(namespace, bot), **({"TargetGroup": group} if name in OF_A_GROUP else {})}
         samples[namespace, name, frozenset(dimensions.items())] = [
             Sample.of(minute, value)
             for minute in range(begin, END, promise.period if promise.is_rare else MINUTE)
@@ -282,7 +284,8 @@ def broken(alarm: Alarm) -> Iterator[str]:
     if promise.alarm == "tasks-missing":
         histories += [(name, [once(happened)] * 15, state) for name, happened, state in TASKS]
     cases = [
-        (name, END - len(history) * promise.period, samples_of(alarm, history, promise), state)
+        (name, END - len(history) * promise.period, samples_of(alarm, history, promise, group), state)
+        for group in (GROUPS if any(query.id[1] in OF_A_GROUP for query in alarm.metrics.values()) else GROUPS[:1])
         for name, history, state in histories
     ]
     # Most changes show under any reading: one is enough for who asks for the first broken promise.
@@ -363,8 +366,7 @@ def test_one_number_gives_parameter_group_budget_and_alarm(rendered: Rendered, a
     (allowed,) = (item["value"] for item in group["parameter"] if item["name"] == "max_connections")
     assert int(allowed) == rendered.outputs["database"]["max_connections"] == 1000
     assert alarms["database-connections"].threshold == 0.8 * int(allowed)
-    (service,) = rendered.of_type("aws_ecs_service").values()
-    assert service["alarms"][0]["alarm_names"] == [f"{NAME}-errors-5xx"]
+    assert rendered.outputs["deployment_alarm_names"] == [f"{NAME}-errors-5xx"]
 
 
 def test_urgency_chooses_the_topic_and_the_all_clear_goes_there_too(rendered: Rendered) -> None:
@@ -372,13 +374,17 @@ def test_urgency_chooses_the_topic_and_the_all_clear_goes_there_too(rendered: Re
     assert len(set(topics.values())) == len(topics)
     for value in rendered.of_type("aws_cloudwatch_metric_alarm").values():
         key = value["alarm_name"].removeprefix(f"{NAME}-")
+        if key.startswith("gate-"):
+            assert not value["alarm_actions"], "a gate undoes a release, which says so"
+            continue
         urgency = BY_NAME[key].urgency if key in BY_NAME else key.removeprefix("test-page-")
         assert value["alarm_actions"] == value["ok_actions"] == [topics[f"{NAME}-{urgency}"]]
         assert value["actions_enabled"] is not False
 
 
 def test_descriptions_keep_the_contract_that_alarm_bot_reads(rendered: Rendered) -> None:
-    anchors = set(re.findall(r"^#+ (\S+)$", (REPOSITORY / "docs/monitoring.md").read_text(), re.MULTILINE))
+    pages = "\n".join((REPOSITORY / f"docs/{name}.md").read_text() for name in ("monitoring", "releases"))
+    anchors = {anchor.lower() for anchor in re.findall(r"^#+ (\S+)$", pages, re.MULTILINE)}
     verbs = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     verbs |= set(
         re.findall(r"^([a-z- ]+): \$\(VENV_READY\)", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)[0].split()
@@ -394,6 +400,31 @@ def test_descriptions_keep_the_contract_that_alarm_bot_reads(rendered: Rendered)
         assert what
         assert what[1] in verbs
         assert len(value["alarm_description"]) <= 1024
+
+
+@pytest.mark.parametrize("group", ["api", "alt"])
+def test_a_gate_sees_only_its_own_target_group(group: str, rendered: Rendered) -> None:
+    """A tenth of the requests, a fifth of them failed: two percent of the service's."""
+    found = {
+        v["alarm_name"].removeprefix(f"{NAME}-"): v for v in rendered.of_type("aws_cloudwatch_metric_alarm").values()
+    }
+    errors, p99 = (rendered_alarm(found[f"gate-{group}-{kind}"]) for kind in ("5xx", "p99"))
+    own = {"api": GROUPS[0], "alt": GROUPS[1]}[group]
+    (other,) = {*GROUPS} - {own}
+    for target, state in ((own, ALARM), (other, OK)):
+        samples = {
+            ("AWS/ApplicationELB", name, frozenset({**BALANCER, "TargetGroup": target}.items())): [
+                Sample.of(minute, value) for minute in range(END - 5 * MINUTE, END, MINUTE)
+            ]
+            for name, value in (
+                ("HTTPCode_Target_2XX_Count", 96.0),
+                ("HTTPCode_Target_5XX_Count", 24.0),
+                ("TargetResponseTime", 3.0),
+            )
+        }
+        for alarm in (errors, p99):
+            for reading in READINGS:
+                assert replay(alarm, samples, reading, END - 5 * MINUTE, END) == state, (alarm.name, target)
 
 
 def test_each_alarm_is_explained(alarms: Mapping[str, Alarm]) -> None:

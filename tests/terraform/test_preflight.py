@@ -64,6 +64,7 @@ CASES: dict[str, dict[str, Any]] = {
     "modules/endpoints vpc_endpoint_services 0": {"vpc_endpoint_services": ["sqs"]},
     "modules/endpoints vpc_endpoint_services 1": {"vpc_endpoint_services": ["ecr.api"]},
     "modules/alb name 0": {"app_name": "x" * 25},
+    "modules/alb release_test_header 0": {"release_test_header": {"name": "X Test", "value": "1"}},
     "modules/alb https_certificate_arn 0": {"https_certificate_arn": "arn:aws:iam::222222222222:server-certificate/x"},
     "modules/alb https_certificate_arn 1": {
         "https_certificate_arn": _CERTIFICATE.replace("ap-northeast-2", "us-east-1"),
@@ -122,6 +123,8 @@ CASES: dict[str, dict[str, Any]] = {
     "modules/rotation_bot name 0": _NAME,
     "modules/rotation_bot aws_account_id 0": _ACCOUNT,
     "modules/monitoring name 0": _NAME,
+    "modules/monitoring release_gate_error_percent 0": {"release_gate_error_percent": 101},
+    "modules/monitoring release_gate_p99_seconds 0": {"release_gate_p99_seconds": 0},
     "modules/monitoring error_rate_minimum_requests 0": {"error_rate_minimum_requests": 1},
     "modules/monitoring database_free_memory_minimum_mb 0": {"database_free_memory_minimum_mb": 0},
     "account app_name 0": _NAME,

@@ -16,6 +16,8 @@ from fargate_ops.inventory.kinds import listed
 _RESERVED_CONNECTIONS = 5
 #: The share of max_connections that the application may use; at 80 % the alarm of requirement F2 fires.
 _CONNECTION_SHARE = 0.8
+#: A release that is not rolling runs all tasks of both versions: the percent of the desired tasks.
+_BOTH = 200
 #: The tasks' variables that size the pool, each with its field of `Pool` and its variable in the inventory.
 POOL_VARIABLES = {
     "WEB_CONCURRENCY": ("workers", "app_workers"),
@@ -78,7 +80,9 @@ def pool_of(environment: Environment) -> Pool:
     proxy = environment["rds_proxy_max_connections_percent"] if environment["rds_proxy_enabled"] else 0
     return Pool(
         most_tasks=max(environment["app_max_tasks"], peak),
-        maximum_percent=environment["app_deployment_maximum_percent"],
+        maximum_percent=(
+            environment["app_deployment_maximum_percent"] if environment["release_strategy"] == "rolling" else _BOTH
+        ),
         workers=environment["app_workers"],
         pool_size=environment["app_pool_size"],
         max_overflow=environment["app_max_overflow"],

@@ -56,6 +56,19 @@ def number(above: float, *, including: bool = False, example: float) -> Kind:
     return Kind(read, f"a number, {above:g} or more" if including else f"a number above {above:g}", f"{example:g}")
 
 
+def tenths(low: float, high: float, *, example: float) -> Kind:
+    """A multiple of 0.1 from `low` to `high`."""
+    of_any_size = number(low, including=True, example=example)
+
+    def read(value: Any) -> float:
+        found = float(of_any_size.read(value))
+        if found > high or round(found * 10, 6) != round(found * 10):
+            raise ValueError
+        return found
+
+    return Kind(read, f"a multiple of 0.1 from {low:g} to {high:g}", f"{example:g}")
+
+
 def flag() -> Kind:
     """True or false."""
 

@@ -20,6 +20,7 @@ from fargate_ops.inventory.kinds import (
     number,
     one_of,
     optional,
+    tenths,
     text,
     whole,
     with_default,
@@ -211,6 +212,35 @@ VALUES: Mapping[str, Kind] = {
     "rds_proxy_max_connections_percent": whole(1, 100, example=75),
     "rds_proxy_max_idle_connections_percent": whole(0, 100, example=25),
     "ecs_release_through_proxy": with_default(flag(), True),
+    # releases
+    "release_strategy": one_of("rolling", "blue_green", "canary", "linear"),
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html
+    "release_canary_percent": tenths(0.1, 100, example=10),
+    "release_canary_minutes": whole(0, 1440, example=5),
+    # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html
+    "release_step_percent": tenths(3, 100, example=20),
+    "release_step_minutes": whole(0, 1440, example=5),
+    "release_bake_minutes": whole(0, 1440, example=5),
+    "release_pause": flag(),
+    "release_pause_minutes": whole(1, 20160, example=60),
+    "release_test_header": mapping(
+        "the name and the value of a header",
+        example='{name: X-Release-Test, value: "1"}',
+        name=text(r"[A-Za-z0-9-]{1,40}", "letters, digits and hyphens", example="X-Release-Test"),
+        value=text(r"[A-Za-z0-9._-]{1,128}", "letters, digits, points, hyphens and underscores", example="1"),
+    ),
+    "release_smoke_checks": list_of(
+        mapping(
+            "a path, and the status and JSON of its answer",
+            example="{path: /healthz, status: 200}",
+            path=text(r"/[^\s#]*", "a path that begins with a slash", example="/healthz"),
+            status=with_default(whole(100, 599, example=200), 200),
+            json=with_default(mapping("a map", example="{status: ok}"), {}),
+        ),
+        "a list of requests with what is expected of their answers",
+    ),
+    "release_gate_error_percent": whole(1, 100, example=5),
+    "release_gate_p99_seconds": number(0, example=2),
     # monitoring.yml, notifications.yml
     "container_insights": one_of("enhanced", "enabled", "disabled"),
     "error_rate_minimum_requests": whole(2, example=20),

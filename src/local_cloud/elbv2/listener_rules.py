@@ -9,7 +9,7 @@ from 1 to 50,000 (https://docs.aws.amazon.com/elasticloadbalancing/latest/APIRef
 Without this patch: the emulator forgets a forward action's weights, and takes any priority.
 
 Differences from AWS: a rule with a condition on the query string never matches. Actions that authenticate, stickiness
-and transforms are stored and not served.
+and transforms are stored and not served. A target group may belong to two load balancers.
 """
 
 from __future__ import annotations
@@ -123,8 +123,9 @@ class RuleHandlers:
         for listener, _, priority in wanted:
             if not priority.isdigit() or int(priority) not in PRIORITIES:
                 return self._invalid(f"Priority must be from {PRIORITIES[0]} to {PRIORITIES[-1]}")
-            used = {rule["Priority"] for rule in rules_of(listener) if rule["RuleArn"] not in moved}
-            if priority in used:
+            used = [rule["Priority"] for rule in rules_of(listener) if rule["RuleArn"] not in moved]
+            used += [other for of, _, other in wanted if of == listener]
+            if used.count(priority) > 1:
                 return self._alb._error("PriorityInUse", f"Priority '{priority}' is currently in use")
         return None
 

@@ -58,6 +58,16 @@ variable "app_health_path" {
   }
 }
 
+variable "release_test_header" {
+  description = "Header of test requests, which a new version gets before any user does."
+  type        = object({ name = string, value = string })
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9-]{1,40}$", var.release_test_header.name)) && can(regex("^[A-Za-z0-9._-]{1,128}$", var.release_test_header.value))
+    error_message = "release_test_header must have a name of letters, digits and hyphens and a value of letters, digits, points, hyphens and underscores, for example { name = \"X-Release-Test\", value = \"1\" }."
+  }
+}
+
 variable "https_certificate_arn" {
   description = "Certificate of the HTTPS listener (requirement A6). Null: one is made if `https_hosted_zone_id` is given, else there is no HTTPS."
   type        = string

@@ -1,5 +1,6 @@
-# Terraform owns the cluster and the service; the release owns the revisions of the task definition, and
-# Application Auto Scaling the number of tasks. So the service ignores both after its creation.
+# Terraform owns the cluster and the service; the release owns the revisions of the task definition, how ECS replaces them
+# (the load balancer's rules, the alarms), and Application Auto Scaling the number of tasks. So the service ignores these
+# after its creation.
 
 resource "aws_ecs_cluster" "this" {
   #checkov:skip=CKV_AWS_65:The inventory's choice (container_insights), on by default.
@@ -31,16 +32,6 @@ resource "aws_ecs_service" "this" {
     rollback = true
   }
 
-  dynamic "alarms" {
-    for_each = length(var.deployment_alarm_names) > 0 ? [var.deployment_alarm_names] : []
-
-    content {
-      alarm_names = alarms.value
-      enable      = true
-      rollback    = true
-    }
-  }
-
   network_configuration {
     subnets          = var.subnet_ids
     security_groups  = [var.security_group_id]
@@ -54,7 +45,7 @@ resource "aws_ecs_service" "this" {
   }
 
   lifecycle {
-    ignore_changes = [task_definition, desired_count]
+    ignore_changes = [task_definition, desired_count, load_balancer, alarms]
   }
 }
 

@@ -73,11 +73,6 @@ variable "app_deployment_maximum_percent" {
   }
 }
 
-variable "deployment_alarm_names" {
-  description = "CloudWatch alarms that roll a deployment back when they go off during it."
-  type        = list(string)
-}
-
 variable "app_execute_command" {
   description = "Whether `aws ecs execute-command` may open a shell in the tasks."
   type        = bool

@@ -58,6 +58,14 @@ resource "aws_iam_policy" "workload_boundary" {
           "arn:aws:sqs:${local.here}:${each.value}-*",
         ]
       },
+      # ECS shifts the traffic with the role load-balancer.
+      {
+        Sid       = "Traffic"
+        Effect    = "Allow"
+        Action    = ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:Describe*", "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:RegisterTargets"]
+        Resource  = "*"
+        Condition = { ArnEquals = { "aws:PrincipalArn" = "arn:aws:iam::${var.aws_account_id}:role/${each.value}-load-balancer" } }
+      },
       # Only the rotation-bot deploys; tasks do not.
       {
         Sid       = "DeployAnew"

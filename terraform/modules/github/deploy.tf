@@ -48,7 +48,7 @@ locals {
         "arn:aws:sns:${local.here}:${prefix}-*",
         "arn:aws:sqs:${local.here}:${prefix}-*",
       ],
-      [for kind in ["listener/app/${prefix}", "loadbalancer/app/${prefix}", "targetgroup/${prefix}-*"] : "arn:aws:elasticloadbalancing:${local.here}:${kind}/*"],
+      [for kind in ["listener/app/${prefix}", "listener-rule/app/${prefix}", "loadbalancer/app/${prefix}", "targetgroup/${prefix}-*"] : "arn:aws:elasticloadbalancing:${local.here}:${kind}/*"],
       [for end in ["", ":*", "-*", "/*"] : "arn:aws:logs:${local.here}:log-group:*/${prefix}${end}"],
     )
   }
@@ -176,8 +176,9 @@ locals {
                 "dynamodb:UpdateTimeToLive", "dynamodb:*TagResource", "ecs:CreateCluster", "ecs:CreateService",
                 "ecs:PutClusterCapacityProviders", "ecs:UpdateCluster", "ecs:UpdateService", "ecs:*TagResource",
                 "elasticloadbalancing:AddTags", "elasticloadbalancing:CreateListener", "elasticloadbalancing:CreateLoadBalancer",
-                "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteListener", "elasticloadbalancing:DeleteTargetGroup",
-                "elasticloadbalancing:ModifyListener*", "elasticloadbalancing:ModifyLoadBalancer*", "elasticloadbalancing:ModifyTargetGroup*",
+                "elasticloadbalancing:CreateRule", "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:DeleteListener",
+                "elasticloadbalancing:DeleteRule", "elasticloadbalancing:DeleteTargetGroup", "elasticloadbalancing:ModifyListener*",
+                "elasticloadbalancing:ModifyLoadBalancer*", "elasticloadbalancing:ModifyRule", "elasticloadbalancing:ModifyTargetGroup*",
                 "elasticloadbalancing:RemoveTags", "elasticloadbalancing:SetSecurityGroups", "elasticloadbalancing:SetSubnets",
                 "events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:*TagResource",
                 "lambda:AddPermission", "lambda:CreateFunction", "lambda:DeleteFunction", "lambda:*FunctionEventInvokeConfig",
@@ -267,7 +268,7 @@ locals {
         Effect    = "Allow"
         Action    = "iam:PassRole"
         Resource  = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
-        Condition = { StringEquals = { "iam:PassedToService" = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "rds.amazonaws.com", "vpc-flow-logs.amazonaws.com"] } }
+        Condition = { StringEquals = { "iam:PassedToService" = ["ecs.amazonaws.com", "ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "rds.amazonaws.com", "vpc-flow-logs.amazonaws.com"] } }
       },
     ]
   }

@@ -51,7 +51,7 @@ locals {
     "ecs:DescribeClusters", "ecs:DescribeServices", "ecs:DescribeTaskDefinition", "ecs:ListTagsForResource",
     "elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
     "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeLoadBalancerAttributes",
-    "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeLoadBalancers", "elasticloadbalancing:DescribeRules", "elasticloadbalancing:DescribeTags",
     "elasticloadbalancing:DescribeTargetGroupAttributes", "elasticloadbalancing:DescribeTargetGroups",
     "events:DescribeRule", "events:ListTagsForResource", "events:ListTargetsByRule",
     "logs:DescribeLogGroups", "logs:DescribeResourcePolicies", "logs:DescribeSubscriptionFilters", "logs:ListTagsForResource",
@@ -157,7 +157,8 @@ locals {
         Effect = "Allow"
         Action = [
           "application-autoscaling:DescribeScalableTargets", "cloudwatch:DescribeAlarms", "ec2:DescribeAvailabilityZones",
-          "ecs:DescribeTaskDefinition", "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+          "ecs:DescribeTaskDefinition", "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules",
+          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
         ]
         Resource = "*"
       },
@@ -179,8 +180,9 @@ locals {
         Sid    = "Service"
         Effect = "Allow"
         Action = [
-          "ecs:DescribeServiceRevisions", "ecs:DescribeServices", "ecs:DescribeTasks",
-          "ecs:ListServiceDeployments", "ecs:StopServiceDeployment", "ecs:UpdateService",
+          "ecs:ContinueServiceDeployment", "ecs:DescribeServiceDeployments", "ecs:DescribeServiceRevisions",
+          "ecs:DescribeServices", "ecs:DescribeTasks", "ecs:ListServiceDeployments", "ecs:StopServiceDeployment",
+          "ecs:UpdateService",
         ]
         Resource = [
           "arn:aws:ecs:${local.here}:service/${prefix}/*",
@@ -241,7 +243,7 @@ locals {
           Effect    = "Allow"
           Action    = "iam:PassRole"
           Resource  = "arn:aws:iam::${var.aws_account_id}:role/${prefix}-*"
-          Condition = { StringEquals = { "iam:PassedToService" = "ecs-tasks.amazonaws.com" } }
+          Condition = { StringEquals = { "iam:PassedToService" = ["ecs.amazonaws.com", "ecs-tasks.amazonaws.com"] } }
         },
       ])
     })

@@ -1,11 +1,11 @@
-# Four roles, each with only what it needs. ECS uses the execution role before the container runs (pull, secrets, log
+# Roles, each with only what it needs. ECS uses the execution role before the container runs (pull, secrets, log
 # stream); the code inside uses the task role.
 #
 #            execution role                                      task role
 #   service  pull, its log group, the app's secrets              nothing (ECS Exec when enabled)
 #   admin    pull, its log group, the master secrets             read and write the app's database secrets
 #
-# Without a database there are only the service's.
+# Without a database there are only the service's. ECS itself shifts the traffic with one more, load-balancer.
 
 locals {
   # Only a task of this account and region may take a role (the "confused deputy" guard).
@@ -151,4 +151,54 @@ resource "aws_iam_role_policy" "admin_task" {
 moved {
   from = aws_iam_role_policy.admin_task
   to   = aws_iam_role_policy.admin_task[0]
+}
+
+# What AWS's AmazonECSInfrastructureRolePolicyForLoadBalancers permits, for this load balancer only.
+# https://docs.aws.amazon.com/AmazonECS/latest/developerguide/AmazonECSInfrastructureRolePolicyForLoadBalancers.html
+resource "aws_iam_role" "load_balancer" {
+  name                 = "${var.name}-load-balancer"
+  permissions_boundary = var.permissions_boundary_arn
+  description          = "ECS shifts the traffic of ${var.name} with it."
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "ecs.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "load_balancer" {
+  name = "shift-traffic"
+  role = aws_iam_role.load_balancer.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        # AWS supports no resource for these.
+        Sid    = "Read"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:DescribeListeners", "elasticloadbalancing:DescribeRules",
+          "elasticloadbalancing:DescribeTargetGroups", "elasticloadbalancing:DescribeTargetHealth",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid    = "Shift"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:ModifyListener", "elasticloadbalancing:ModifyRule",
+          "elasticloadbalancing:RegisterTargets",
+        ]
+        Resource = [
+          for kind in ["listener/app/${var.name}", "listener-rule/app/${var.name}", "targetgroup/${var.name}-*"] :
+          "arn:aws:elasticloadbalancing:${var.aws_region}:${var.aws_account_id}:${kind}/*"
+        ]
+      },
+    ]
+  })
 }

@@ -27,3 +27,10 @@ output "admin_task_role_arn" {
 
   depends_on = [aws_iam_role_policy.admin_task]
 }
+
+output "load_balancer_role_arn" {
+  description = "Role with which ECS shifts the traffic."
+  value       = aws_iam_role.load_balancer.arn
+
+  depends_on = [aws_iam_role_policy.load_balancer]
+}

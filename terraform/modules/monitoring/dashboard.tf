@@ -82,7 +82,7 @@ locals {
           yAxis = merge(local.deployments_axis, { left = { min = 0, showUnits = false } })
           metrics = concat(
             [for name in ["DesiredTaskCount", "RunningTaskCount", "PendingTaskCount"] : ["ECS/ContainerInsights", name, "ClusterName", var.name, "ServiceName", var.name, { stat = "Average", label = name }]],
-            [for name in ["HealthyHostCount", "UnHealthyHostCount"] : ["AWS/ApplicationELB", name, "LoadBalancer", var.load_balancer, "TargetGroup", var.target_group, { stat = "Average", label = name }]],
+            [for pair in setproduct(["HealthyHostCount", "UnHealthyHostCount"], keys(var.target_groups)) : ["AWS/ApplicationELB", pair[0], "LoadBalancer", var.load_balancer, "TargetGroup", var.target_groups[pair[1]], { stat = "Average", label = "${pair[0]} (${pair[1]})" }]],
             local.deployment_marks,
           )
         })

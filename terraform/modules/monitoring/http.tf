@@ -22,6 +22,17 @@ locals {
     expression = "SUM([FILL(target_2xx, 0), FILL(target_3xx, 0), FILL(target_4xx, 0), FILL(target_5xx, 0), FILL(elb_4xx, 0), FILL(elb_5xx, 0)])"
   }
 
+  # Each target group reports its own hosts. The tasks are in one of them, during a release perhaps in both; SUM adds those
+  # that report.
+  host_metrics = {
+    for pair in setproduct(["HealthyHostCount", "UnHealthyHostCount"], keys(var.target_groups)) : join("_", [lower(pair[0]), pair[1]]) => {
+      namespace  = "AWS/ApplicationELB"
+      name       = pair[0]
+      dimensions = merge(local.http_dimensions, { TargetGroup = var.target_groups[pair[1]] })
+      statistic  = pair[0] == "HealthyHostCount" ? "Maximum" : "Average"
+    }
+  }
+
   # CloudWatch gets a minute's numbers a little late, and until then FILL counts them as 0: hence M of N.
   http_alarms = {
     # Requirement F4.
@@ -86,13 +97,12 @@ locals {
       datapoints = 2
       periods    = 2
       missing    = "notBreaching"
-      metric = {
-        namespace  = "AWS/ApplicationELB"
-        name       = "HealthyHostCount"
-        dimensions = merge(local.http_dimensions, { TargetGroup = var.target_group })
-        statistic  = "Maximum"
-        period     = 60
-      }
+      metrics    = { for id, metric in local.host_metrics : id => metric if metric.name == "HealthyHostCount" }
+      expressions = [{
+        id         = "healthy"
+        label      = "Healthy targets"
+        expression = "SUM([${join(", ", [for key in keys(var.target_groups) : "healthyhostcount_${key}"])}])"
+      }]
     }
 
     # Each node of the load balancer reports the hosts that it sees, and the average is taken over the nodes. With the minimum,
@@ -108,13 +118,12 @@ locals {
       datapoints = 3
       periods    = 3
       missing    = "notBreaching"
-      metric = {
-        namespace  = "AWS/ApplicationELB"
-        name       = "UnHealthyHostCount"
-        dimensions = merge(local.http_dimensions, { TargetGroup = var.target_group })
-        statistic  = "Average"
-        period     = 60
-      }
+      metrics    = { for id, metric in local.host_metrics : id => metric if metric.name == "UnHealthyHostCount" }
+      expressions = [{
+        id         = "unhealthy"
+        label      = "Unhealthy targets"
+        expression = "SUM([${join(", ", [for key in keys(var.target_groups) : "unhealthyhostcount_${key}"])}])"
+      }]
     }
   }
 }

@@ -3,6 +3,11 @@ output "alarm_names" {
   value       = { for key, alarm in aws_cloudwatch_metric_alarm.this : key => alarm.alarm_name }
 }
 
+output "gate_alarm_names" {
+  description = "Alarms that undo a release that is not rolling."
+  value       = sort([for alarm in aws_cloudwatch_metric_alarm.gate : alarm.alarm_name])
+}
+
 output "test_page_alarm_names" {
   description = "Alarms that `make test-page` triggers, by urgency."
   value       = { for urgency, alarm in aws_cloudwatch_metric_alarm.test_page : urgency => alarm.alarm_name }

@@ -36,9 +36,29 @@ variable "load_balancer" {
   type        = string
 }
 
-variable "target_group" {
-  description = "Target group as CloudWatch's dimension `TargetGroup` names it."
-  type        = string
+variable "target_groups" {
+  description = "Both target groups as CloudWatch's dimension `TargetGroup` names them, by a short name."
+  type        = map(string)
+}
+
+variable "release_gate_error_percent" {
+  description = "Share of answers with 5xx of one target group that undoes a release, percent."
+  type        = number
+
+  validation {
+    condition     = var.release_gate_error_percent >= 1 && var.release_gate_error_percent <= 100
+    error_message = "release_gate_error_percent must be from 1 to 100, for example 5."
+  }
+}
+
+variable "release_gate_p99_seconds" {
+  description = "Response time that 99 % of the answers of one target group must not exceed, or a release is undone, seconds."
+  type        = number
+
+  validation {
+    condition     = var.release_gate_p99_seconds > 0
+    error_message = "release_gate_p99_seconds must be above 0, for example 2."
+  }
 }
 
 variable "error_rate_minimum_requests" {

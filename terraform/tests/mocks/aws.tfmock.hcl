@@ -95,6 +95,18 @@ mock_resource "aws_lb" {
   }
 }
 
+mock_resource "aws_lb_listener" {
+  defaults = {
+    arn = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:listener/app/mock/0123456789abcdef/0123456789abcdef"
+  }
+}
+
+mock_resource "aws_lb_listener_rule" {
+  defaults = {
+    arn = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:listener-rule/app/mock/0123456789abcdef/0123456789abcdef/0123456789abcdef"
+  }
+}
+
 mock_resource "aws_lb_target_group" {
   defaults = {
     arn        = "arn:aws:elasticloadbalancing:ap-northeast-2:123456789012:targetgroup/mock/0123456789abcdef"

@@ -12,12 +12,12 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
-from docs import drawing
+from docs import drawing, shares
 from tests.e2e.documents import REPOSITORY
 from tests.unit.documents.test_links import DOCUMENTS
 
 FOLDER = REPOSITORY / "docs/pictures"
-PICTURES = {"architecture.svg", "console.png", "cost-report.png", "release.svg"}
+PICTURES = {"architecture.svg", "console.png", "cost-report.png", "release.svg", "strategies.svg"}
 SHOWN: dict[str, list[str]] = json.loads((FOLDER / "shown.json").read_text(encoding="utf-8"))
 SOURCE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docs/architecture.yml").read_text(encoding="utf-8"))
 LARGEST = 150_000
@@ -48,6 +48,10 @@ def test_a_drawing_loads_nothing(name: str) -> None:
 
 def test_the_architecture_is_drawn_from_its_source() -> None:
     assert (FOLDER / "architecture.svg").read_text(encoding="utf-8") == drawing.svg(SOURCE)
+
+
+def test_the_strategies_are_drawn_from_their_source() -> None:
+    assert (FOLDER / "strategies.svg").read_text(encoding="utf-8") == shares.svg()
 
 
 def test_the_architecture_has_every_module_of_terraform() -> None:

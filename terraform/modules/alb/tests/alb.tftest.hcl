@@ -13,6 +13,7 @@ variables {
   alb_internal                   = false
   app_port                       = 8000
   app_health_path                = "/health"
+  release_test_header            = { name = "X-Release-Test", value = "1" }
   https_certificate_arn          = null
   https_hosted_zone_id           = null
   https_domain_name              = null
@@ -26,7 +27,7 @@ run "defaults_serve_port_80" {
     condition = (
       aws_lb_listener.http.port == 80
       && aws_lb_listener.http.default_action[0].type == "forward"
-      && aws_lb_listener.http.default_action[0].target_group_arn == aws_lb_target_group.this.arn
+      && aws_lb_listener.http.default_action[0].target_group_arn == aws_lb_target_group.this["api"].arn
     )
     error_message = "Without HTTPS, port 80 must forward to the service."
   }
@@ -42,14 +43,14 @@ run "defaults_serve_port_80" {
 
   assert {
     condition = (
-      aws_lb_target_group.this.health_check[0].path == "/health"
-      && aws_lb_target_group.this.health_check[0].interval == 5
-      && aws_lb_target_group.this.health_check[0].healthy_threshold == 2
-      && aws_lb_target_group.this.health_check[0].unhealthy_threshold == 2
-      && aws_lb_target_group.this.health_check[0].timeout < aws_lb_target_group.this.health_check[0].interval
-      && aws_lb_target_group.this.deregistration_delay == "10"
-      && aws_lb_target_group.this.port == 8000
-      && aws_lb_target_group.this.target_type == "ip"
+      aws_lb_target_group.this["api"].health_check[0].path == "/health"
+      && aws_lb_target_group.this["api"].health_check[0].interval == 5
+      && aws_lb_target_group.this["api"].health_check[0].healthy_threshold == 2
+      && aws_lb_target_group.this["api"].health_check[0].unhealthy_threshold == 2
+      && aws_lb_target_group.this["api"].health_check[0].timeout < aws_lb_target_group.this["api"].health_check[0].interval
+      && aws_lb_target_group.this["api"].deregistration_delay == "10"
+      && aws_lb_target_group.this["api"].port == 8000
+      && aws_lb_target_group.this["api"].target_type == "ip"
     )
     error_message = "Targets are addresses, port 8000, checked on app_health_path every 5 s × 2, and drained for 10 s."
   }
@@ -66,6 +67,45 @@ run "defaults_serve_port_80" {
   }
 }
 
+run "two_groups_take_turns_behind_two_rules" {
+  assert {
+    condition = (
+      toset(keys(aws_lb_target_group.this)) == toset(["alt", "api"])
+      && aws_lb_target_group.this["alt"].name == "storefront-test-alt"
+      && aws_lb_target_group.this["alt"].health_check[0].path == "/health"
+    )
+    error_message = "Both target groups have the same settings."
+  }
+
+  assert {
+    condition = (
+      aws_lb_listener_rule.production.priority == 50000
+      && one(one(aws_lb_listener_rule.production.condition).path_pattern).values == toset(["/*"])
+      && { for group in aws_lb_listener_rule.production.action[0].forward[0].target_group : group.weight => true } == { 0 = true, 100 = true }
+    )
+    error_message = "The last rule takes every request, at first to one group only."
+  }
+
+  assert {
+    condition = (
+      aws_lb_listener_rule.test.priority < aws_lb_listener_rule.production.priority
+      && one(one(aws_lb_listener_rule.test.condition).http_header).http_header_name == "X-Release-Test"
+      && one(one(aws_lb_listener_rule.test.condition).http_header).values == toset(["1"])
+    )
+    error_message = "Requests with the test header have a rule of their own, before the other."
+  }
+}
+
+run "a_header_that_no_rule_takes_is_refused" {
+  command = plan
+
+  variables {
+    release_test_header = { name = "X Test", value = "1" }
+  }
+
+  expect_failures = [var.release_test_header]
+}
+
 run "certificate_turns_https_on" {
   variables {
     https_certificate_arn = "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
@@ -76,7 +116,7 @@ run "certificate_turns_https_on" {
     condition = (
       aws_lb_listener.https[0].port == 443 && aws_lb_listener.https[0].protocol == "HTTPS"
       && aws_lb_listener.https[0].certificate_arn == "arn:aws:acm:ap-northeast-2:123456789012:certificate/given"
-      && aws_lb_listener.https[0].default_action[0].target_group_arn == aws_lb_target_group.this.arn
+      && aws_lb_listener.https[0].default_action[0].target_group_arn == aws_lb_target_group.this["api"].arn
       && aws_lb_listener.https[0].ssl_policy == "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
     )
     error_message = "443 must serve with the given certificate, by the policy that AWS recommends."

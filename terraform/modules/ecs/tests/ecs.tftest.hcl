@@ -15,7 +15,6 @@ variables {
   app_database                          = true
   app_health_check_grace_period_seconds = 60
   app_deployment_maximum_percent        = 200
-  deployment_alarm_names                = []
   app_execute_command                   = false
   log_retention_days                    = 30
   secret_recovery_window_days           = 7
@@ -89,7 +88,6 @@ run "options" {
   command = plan
 
   variables {
-    deployment_alarm_names                = ["storefront-test-5xx"]
     app_execute_command                   = true
     app_cpu_architecture                  = "ARM64"
     app_deployment_maximum_percent        = 150
@@ -99,9 +97,7 @@ run "options" {
 
   assert {
     condition = (
-      aws_ecs_service.this.alarms[0].alarm_names == toset(["storefront-test-5xx"])
-      && aws_ecs_service.this.alarms[0].enable && aws_ecs_service.this.alarms[0].rollback
-      && aws_ecs_service.this.enable_execute_command
+      aws_ecs_service.this.enable_execute_command
       && aws_ecs_service.this.deployment_maximum_percent == 150
       && aws_ecs_service.this.health_check_grace_period_seconds == 120
       && aws_ecs_task_definition.placeholder.runtime_platform[0].cpu_architecture == "ARM64"

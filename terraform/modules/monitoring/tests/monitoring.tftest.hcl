@@ -14,7 +14,9 @@ variables {
     warning = "arn:aws:sns:ap-northeast-2:123456789012:warning"
   }
   load_balancer                 = "app/test/0123456789abcdef"
-  target_group                  = "targetgroup/test/0123456789abcdef"
+  target_groups                 = { api = "targetgroup/test/0123456789abcdef", alt = "targetgroup/other/0123456789abcdef" }
+  release_gate_error_percent    = 5
+  release_gate_p99_seconds      = 2
   app_min_tasks                 = 2
   database_identifier           = "storefront-test"
   database_max_connections      = 210
@@ -28,6 +30,39 @@ variables {
   database_slow_query_milliseconds = 3000
   bot_function_names               = []
   log_retention_days               = 30
+}
+
+run "each_target_group_has_its_gates" {
+  assert {
+    condition     = output.gate_alarm_names == sort([for end in ["alt-5xx", "alt-p99", "api-5xx", "api-p99"] : "${var.name}-gate-${end}"])
+    error_message = "A release that is not rolling has two gates for each target group."
+  }
+
+  assert {
+    condition = alltrue([
+      for key, alarm in aws_cloudwatch_metric_alarm.gate :
+      length(coalesce(alarm.alarm_actions, [])) == 0 && alarm.treat_missing_data == "notBreaching"
+      && alarm.datapoints_to_alarm == 1 && alarm.evaluation_periods == 1
+    ])
+    error_message = "A gate reacts within a minute and pages nobody."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.gate["alt-p99"].dimensions.TargetGroup == "targetgroup/other/0123456789abcdef"
+      && aws_cloudwatch_metric_alarm.gate["alt-p99"].threshold == 2
+      && alltrue([for query in aws_cloudwatch_metric_alarm.gate["alt-5xx"].metric_query : one(query.metric).dimensions.TargetGroup == "targetgroup/other/0123456789abcdef" if length(query.metric) > 0])
+    )
+    error_message = "A gate measures its own target group only."
+  }
+
+  assert {
+    condition = alltrue([
+      for key in ["no-healthy-targets", "unhealthy-targets"] :
+      toset([for query in aws_cloudwatch_metric_alarm.this[key].metric_query : one(query.metric).dimensions.TargetGroup if length(query.metric) > 0]) == toset(values(var.target_groups))
+    ])
+    error_message = "The service's alarms on its targets follow both target groups."
+  }
 }
 
 run "connections_alarm_is_80_percent_of_the_one_number" {
