@@ -319,11 +319,11 @@ def query(clone: Clone, statement: str) -> list[tuple[Any, ...]]:
 
 
 def drain_for(clone: Clone, seconds: int) -> None:
-    """Set the target group's deregistration delay. With Terraform's 10 s, it takes most of a rollout's time."""
+    """Set the target groups' deregistration delay. With Terraform's 10 s, it takes most of a rollout's time."""
     elbv2 = clone.aws("elbv2")
-    (group,) = elbv2.describe_target_groups()["TargetGroups"]
     attribute = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
-    elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
+    for group in elbv2.describe_target_groups()["TargetGroups"]:
+        elbv2.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[attribute])
 
 
 @contextmanager
@@ -426,6 +426,7 @@ LONGEST = (
     "test_workflows.py",
     "test_incidents.py",
     "test_release.py",
+    "test_strategies.py",
     "test_weather.py",
     "test_no_database.py",
     "test_machine.py",

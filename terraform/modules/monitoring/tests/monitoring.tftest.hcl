@@ -48,11 +48,11 @@ run "each_target_group_has_its_gates" {
   }
 
   assert {
-    condition = (
-      aws_cloudwatch_metric_alarm.gate["alt-p99"].dimensions.TargetGroup == "targetgroup/other/0123456789abcdef"
-      && aws_cloudwatch_metric_alarm.gate["alt-p99"].threshold == 2
-      && alltrue([for query in aws_cloudwatch_metric_alarm.gate["alt-5xx"].metric_query : one(query.metric).dimensions.TargetGroup == "targetgroup/other/0123456789abcdef" if length(query.metric) > 0])
-    )
+    condition = alltrue([
+      for key, alarm in aws_cloudwatch_metric_alarm.gate : alltrue([
+        for query in alarm.metric_query : one(query.metric).dimensions.TargetGroup == var.target_groups[split("-", key)[0]] if length(query.metric) > 0
+      ])
+    ])
     error_message = "A gate measures its own target group only."
   }
 
