@@ -6,7 +6,6 @@ All tests share one environment. Each depends on those before it. A minute of a 
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections import Counter
@@ -37,10 +36,14 @@ SHORT: dict[str, Any] = {
 LONG: dict[str, Any] = {**SHORT, "release_canary_minutes": 60}
 
 
+#: Longer than the slow requests, which the load balancer would cut off otherwise.
+DRAIN = 4
+
+
 @pytest.fixture(scope="module")
 def deployed(clone: Clone) -> Iterator[Clone]:
     clone.make("deploy")
-    drain_for(clone, 1)
+    drain_for(clone, DRAIN)
     with minutes_of(MINUTE):
         yield clone
 
@@ -120,8 +123,10 @@ def until_stage(clone: Clone, stage: str) -> None:
 
 def assert_no_difference(clone: Clone) -> None:
     """Check that Terraform plans nothing: the weights and the attached settings are not its own."""
+    drain_for(clone, 10)  # as Terraform sets it
     planned = clone.make("plan").output
-    assert re.search(r"terraform: no change|No changes", planned), planned[-4000:]
+    drain_for(clone, DRAIN)
+    assert "No changes. Your infrastructure matches the configuration." in planned, planned[-4000:]
 
 
 def test_a_canary_serves_its_share_and_then_everybody(deployed: Clone) -> None:
@@ -152,7 +157,7 @@ def test_other_strategies_shift_as_they_say(deployed: Clone, strategy: str, shar
     with load(per_second=100, slow=2) as report, watched_stages(deployed, report) as stages:
         preview = deployed.make("release", "CHECK=1", f"STRATEGY={strategy}", **SHORT)
         deployed.make("release", f"STRATEGY={strategy}", **SHORT)
-    assert_prints(preview, f"would update {PREFIX}")
+    assert preview.recap()["changed"] > 0
     assert versions(report)[new] > 0
     assert deployed.request("/version")[1]["git_hash"] == new
     # Equal weights of two looks in a row are one stage: the groups' order is not seen.
