@@ -6,11 +6,13 @@ All tests share one environment. Each depends on those before it. A minute of a 
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -230,9 +232,7 @@ def test_killed_at_a_stage_the_same_command_converges(deployed: Clone, stage: st
     new = new_version(deployed)
     with running(deployed, "release", release_strategy="canary", **SHORT) as run:
         until_stage(deployed, stage)
-        run.kill()
-    with suppress(ProcessLookupError):
-        run.wait()
+        os.killpg(run.pid, signal.SIGKILL)
     with load(per_second=50):
         deployed.make("release", "STRATEGY=canary", **SHORT)
     assert deployed.request("/version")[1]["git_hash"] == new
