@@ -35,6 +35,7 @@ from fargate_ops.notify import slack
 from fargate_ops.release import ending, prepare_result
 from fargate_ops.release.abort import ZERO_TASKS
 from fargate_ops.release.context import CONSISTENCY_READS, CONSISTENCY_SECONDS, INSIST, Context, ReleaseError
+from fargate_ops.release.gates import require_quiet_gates, require_rules_to_shift
 from fargate_ops.release.in_flight import InFlight
 from fargate_ops.release.journal import Entry, incarnation, is_in_service, seconds_since
 from fargate_ops.release.operation import Operation
@@ -205,6 +206,9 @@ class Releaser(Operation):
             plan = replace(plan, prepare="")
         if plan.needed and not self._strategy(plan).is_rolling:
             require_infrastructure(self.c.strategy, self.c.stack)
+            if not plan.resumes:
+                require_quiet_gates(self.c.strategy, self.c.stack, self.c.clients.client("cloudwatch"))
+                require_rules_to_shift(self.c.strategy, self.c.stack, self.c.clients.client("elbv2"))
         begun = plan.release in {release.id for release in history.releases}
         if plan.needed and not begun and not self.allow_rolled_back:
             self._refuse_rolled_back(situation, plan)

@@ -475,6 +475,17 @@ class FakeLoadBalancer:
 
     ecs: FakeEcs
     descriptions: list[dict[str, Any]] | None = None
+    #: Rules of the listener beside that of all requests.
+    rules: list[dict[str, Any]] = field(default_factory=list)
+
+    def get_paginator(self, operation: str) -> Paginator:
+        assert operation == "describe_rules"
+
+        def paginate(*, ListenerArn: str) -> Iterator[dict[str, Any]]:
+            assert ListenerArn == "arn:rule"
+            yield {"Rules": [{"Priority": "50000", "Actions": [{"Type": "forward"}]}, *self.rules]}
+
+        return Paginator(paginate)
 
     def describe_rules(self, *, RuleArns: list[str]) -> dict[str, Any]:
         assert RuleArns == ["arn:rule/production"]
@@ -650,6 +661,17 @@ class FakeChecks:
 
 
 @dataclass
+class FakeGates:
+    """The gates that are in ALARM, by their names."""
+
+    on: set[str] = field(default_factory=set)
+
+    def describe_alarms(self, *, AlarmNames: list[str], StateValue: str) -> dict[str, Any]:
+        assert StateValue == "ALARM"
+        return {"MetricAlarms": [{"AlarmName": name} for name in AlarmNames if name in self.on]}
+
+
+@dataclass
 class World:
     """Everything that a release interacts with. It also returns the clients."""
 
@@ -673,6 +695,7 @@ class World:
     application: Application = APPLICATION
     strategy: Strategy = ROLLING
     checks: FakeChecks = field(default_factory=lambda: FakeChecks())
+    gates: FakeGates = field(default_factory=FakeGates)
     load_balancer: FakeLoadBalancer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -688,6 +711,7 @@ class World:
             "s3": self.s3,
             "ecr": self.registry,
             "iam": self.iam,
+            "cloudwatch": self.gates,
         }[service]
 
     @property

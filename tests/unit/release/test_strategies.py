@@ -24,6 +24,7 @@ from fargate_ops.state.lock import Lock
 from tests.unit.release.conftest import (
     ALTERNATE,
     GROUP,
+    ROLLING,
     STACK,
     WITH_STRATEGIES,
     FakeEcs,
@@ -199,6 +200,24 @@ def test_a_stack_from_before_there_were_strategies_refuses_another_one(world: Wo
     with pytest.raises(ProblemError, match="needs infrastructure that test does not have yet: alternate_target") as no:
         updating(world.releaser("bbb"), [])
     assert no.value.problem.next_step == "make deploy ENV=test"
+    assert world.ecs.updates == []
+
+
+def test_a_gate_that_is_on_already_refuses_a_release(world: World) -> None:
+    world.gates.on = {"test-gate-b-p99", "other"}
+    with pytest.raises(ProblemError, match=r"on already: test-gate-b-p99\. Nothing was changed") as no:
+        updating(world.releaser("bbb"), [])
+    assert "make release ENV=test STRATEGY=rolling" in no.value.problem.next_step
+    assert world.ecs.updates == []
+    world.strategy = ROLLING
+    assert world.releaser("bbb").plan().needed
+
+
+def test_a_rule_that_authenticates_refuses_a_release(world: World) -> None:
+    rule = {"Priority": "7", "Actions": [{"Type": "authenticate-oidc"}, {"Type": "forward"}]}
+    world.load_balancer.rules = [{"Priority": "default", "Actions": [{"Type": "redirect"}]}, rule]
+    with pytest.raises(ProblemError, match=r"that authenticates: priority 7\. A release by canary"):
+        updating(world.releaser("bbb"), [])
     assert world.ecs.updates == []
 
 
