@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from fargate_ops.drill.load import Report, Request
-from tests.e2e.conftest import PREFIX, Clone, Run, drain_for, minutes_of, service, wait_until
+from tests.e2e.conftest import PREFIX, Clone, Run, alarm_states, drain_for, minutes_of, service, wait_until
 from tests.e2e.load import VERSION, load
 from tests.e2e.test_release import FAILS_EVERY_FIFTH, assert_ended, assert_prints, finish, ledger, read_until, running
 
@@ -176,6 +176,8 @@ def test_a_canary_that_fails_every_fifth_request_is_undone_by_its_gate(deployed:
     try:
         with load(per_second=200, may_lose=True, requests=(VERSION, read)) as report:
             run = deployed.make("release", "STRATEGY=canary", expect=2, **LONG)
+        # A gate that is on refuses the next release.
+        wait_until(lambda: "ALARM" not in alarm_states(deployed).values(), "the alarms end")
     finally:
         deployed.git("reset", "--quiet", "--hard", "HEAD~1")
     assert_ended(deployed, run, "failed_and_undone")
