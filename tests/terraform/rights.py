@@ -23,6 +23,7 @@ _PROXY = "rds_proxy_enabled"
 _ENDPOINTS = "vpc_endpoints_enabled"
 _FLOW_LOGS = "network_flow_logs"
 _ACCESS_LOGS = "alb_access_logs"
+_STRATEGY = "a release_strategy other than rolling"
 
 #: What a workflow may do and no run in the local cloud does: the action, and when it is called.
 _READS = {
@@ -40,6 +41,8 @@ _READS = {
 }
 _RELEASES = {
     "application-autoscaling:RegisterScalableTarget": "limits that are another time's",
+    "ecs:ContinueServiceDeployment": _STRATEGY,
+    "ecs:DescribeServiceDeployments": _STRATEGY,
     "ecs:DescribeServiceRevisions": _FAILS,
     "ecs:ListServiceDeployments": _FAILS,
     "ecs:StopServiceDeployment": _FAILS,
@@ -54,6 +57,7 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
     "plan": _READS | {"s3:ListBucketVersions": "a plan before the first deployment"},
     "rollback": _RELEASES
     | {
+        "elasticloadbalancing:DescribeRules": _STRATEGY,
         "ecs:RegisterTaskDefinition": "a target whose revision is pruned",
         "ecs:RunTask": _FULL,
         "ecs:StopTask": _FULL,
@@ -92,8 +96,10 @@ UNUSED: Mapping[str, Mapping[str, str]] = {
         "ecs:UntagResource": _CHANGES,
         "ecs:UpdateCluster": _CHANGES,
         "elasticloadbalancing:DeleteListener": _HTTPS,
+        "elasticloadbalancing:DeleteRule": _HTTPS,
         "elasticloadbalancing:DeleteTargetGroup": _CHANGES,
         "elasticloadbalancing:ModifyListener*": _CHANGES,
+        "elasticloadbalancing:ModifyRule": _CHANGES,
         "elasticloadbalancing:ModifyTargetGroup": _CHANGES,
         "elasticloadbalancing:RemoveTags": _CHANGES,
         "elasticloadbalancing:SetS*": _CHANGES,
