@@ -105,7 +105,11 @@ def test_status_and_verify_show_no_database(clone: Clone) -> None:
 
 def test_it_is_switched_to_https(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     clone.variables |= HTTPS
-    assert clone.make("deploy").ending()["address"] == HTTPS["public_url"]
+    # The rules of the traffic move to the other listener, and their weights begin anew.
+    refused = clone.make("deploy", expect=2)
+    assert "all requests begin at the first target group" in refused.output
+    deployed = clone.make("deploy", terraform_stack_allow=["aws_lb_listener_rule"])
+    assert deployed.ending()["address"] == HTTPS["public_url"]
     trust_local_authority(clone, monkeypatch)
     # Port 80 redirects there.
     assert serving(clone) == version(clone)

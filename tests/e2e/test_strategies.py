@@ -128,7 +128,7 @@ def assert_no_difference(clone: Clone) -> None:
     drain_for(clone, 10)  # as Terraform sets it
     planned = clone.make("plan").output
     drain_for(clone, DRAIN)
-    assert "No changes. Your infrastructure matches the configuration." in planned, planned[-4000:]
+    assert "terraform: no change" in planned, planned[-4000:]
 
 
 def test_a_canary_serves_its_share_and_then_everybody(deployed: Clone) -> None:

@@ -34,6 +34,7 @@ RESTARTING_ARGUMENTS: Mapping[str, frozenset[str]] = {
 INSTEAD: Mapping[str, str] = {
     "aws_db_instance": "its data would be lost; put them into another database that serves instead (make restore)",
     "aws_ecr_repository": "its images would be lost, which rollbacks need; copy them to another registry",
+    "aws_lb_listener_rule": "all requests begin at the first target group again; release until the tasks are there",
     "aws_s3_bucket": "its objects would be lost; copy them (aws s3 sync)",
     "aws_secretsmanager_secret": "its value would be lost; copy it (aws secretsmanager get-secret-value)",
     "aws_vpc": "AWS refuses it while tasks and database run there; make another environment (make new-env)",
