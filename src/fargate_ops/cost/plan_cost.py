@@ -42,6 +42,7 @@ FREE = frozenset(
         "aws_lambda_function_event_invoke_config",
         "aws_lambda_permission",
         "aws_lb_listener",
+        "aws_lb_listener_rule",
         "aws_lb_target_group",
         "aws_route",
         "aws_route53_record",
