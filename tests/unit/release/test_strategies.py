@@ -17,14 +17,13 @@ from fargate_ops.release.plan import Plan
 from fargate_ops.release.promote import Promote
 from fargate_ops.release.release import Releaser
 from fargate_ops.release.rotation import Rotation
-from fargate_ops.release.strategy import Name, SmokeCheck, Strategy
+from fargate_ops.release.strategy import ROLLING, Name, SmokeCheck, Strategy
 from fargate_ops.release.verify import Subject, Verdict, Verification
 from fargate_ops.state.ledger import Outcome
 from fargate_ops.state.lock import Lock
 from tests.unit.release.conftest import (
     ALTERNATE,
     GROUP,
-    ROLLING,
     STACK,
     WITH_STRATEGIES,
     FakeEcs,
